@@ -1,0 +1,1 @@
+"""Tests of what lasts: the store, the engine and its embedded Redis."""
