@@ -1,0 +1,1 @@
+"""The shop's monitoring: scrapes, records, alerts, and answers like a Prometheus."""
