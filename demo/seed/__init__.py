@@ -1,0 +1,1 @@
+"""The oldest state of the shop's release repository; `demo.history` says what came after."""

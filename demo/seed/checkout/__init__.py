@@ -1,0 +1,1 @@
+"""Checkout: takes carts, prices them, charges them through payments."""

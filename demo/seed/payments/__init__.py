@@ -1,0 +1,1 @@
+"""Payments: charges and refunds cards, books both in the ledger."""
