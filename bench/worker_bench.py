@@ -1,0 +1,99 @@
+"""How fast the worker takes tickets: jobs per second, CPU per job, enqueue to start.
+
+Run it with `python -m bench.worker_bench`. It starts a server and a worker of its own, prints one
+JSON object (name to value) and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+
+from jobs.broker import Ticket, enqueue, started_key
+from jobs.embedded import EmbeddedRedis
+from jobs.redis_client import connect
+from jobs.worker import AsyncWorker, StopSignal
+
+BURST = 5_000
+SINGLES = 300
+SINGLE_PAUSE_S = 0.01
+WARM_UP = 500
+
+
+class Counter:
+    """Counts tickets and notes when each began."""
+
+    def __init__(self) -> None:
+        self.started: dict[Ticket, float] = {}
+        self.wanted = 0
+        self.reached = asyncio.Event()
+
+    async def run(self, ticket: Ticket, _stop: StopSignal) -> None:
+        """Do nothing, but remember when."""
+        self.started[ticket] = time.perf_counter()
+        if len(self.started) >= self.wanted:
+            self.reached.set()
+
+    async def wait_for(self, count: int) -> None:
+        """Wait until so many tickets have started."""
+        self.wanted = count
+        self.reached.clear()
+        if len(self.started) < count:
+            await self.reached.wait()
+
+
+async def measure(url: str) -> dict[str, float]:
+    """Run a burst, then single tickets on an idle worker."""
+    counter, client = Counter(), connect(url)
+    worker = AsyncWorker(url, "bench", counter.run, has_signals=False)
+    serving = asyncio.create_task(worker.serve())
+    await enqueue(client, [Ticket("run-w", f"s{i}", 1) for i in range(WARM_UP)], time.time())
+    await counter.wait_for(WARM_UP)
+
+    # The tickets are in the queue before the clock starts: only the worker is measured.
+    burst = [Ticket("run-b", f"s{i}", 1) for i in range(BURST)]
+    await enqueue(client, burst, time.time())
+    done = len(counter.started)
+    wall, cpu = time.perf_counter(), time.process_time()
+    await counter.wait_for(WARM_UP + BURST)
+    while await client.zcard(started_key()):  # noqa: ASYNC110 - Redis has no event for it
+        await asyncio.sleep(SINGLE_PAUSE_S)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    jobs = WARM_UP + BURST - done
+
+    delays = []
+    for i in range(SINGLES):
+        ticket = Ticket("run-l", f"s{i}", 1)
+        begin = time.perf_counter()
+        await enqueue(client, [ticket], time.time())
+        await counter.wait_for(WARM_UP + BURST + i + 1)
+        delays.append((counter.started[ticket] - begin) * 1000)
+        await asyncio.sleep(SINGLE_PAUSE_S)
+    worker.request_drain()
+    await serving
+    await client.aclose()
+    cuts = statistics.quantiles(delays, n=100)
+    return {
+        "worker_noop_jobs_per_s": round(jobs / wall),
+        "worker_cpu_ms_per_job": round(cpu / jobs * 1000, 3),
+        "enqueue_to_start_p50_ms": round(cuts[49], 2),
+        "enqueue_to_start_p99_ms": round(cuts[98], 2),
+    }
+
+
+def main() -> None:
+    """Print the figures."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with tempfile.TemporaryDirectory() as directory, EmbeddedRedis(Path(directory)) as server:
+        print(json.dumps(asyncio.run(measure(server.url)), indent=2))
+
+
+if __name__ == "__main__":
+    main()
