@@ -1,0 +1,23 @@
+"""What a check says about a catalogue, before anybody knows in which file it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A fault or a warning about one spec.
+
+    `kind` is agents, workflows, services, policies, routes, sources or people; `name` is the
+    spec's name, for policies and routes its position; `path` leads into the spec.
+    """
+
+    kind: str
+    name: str
+    path: Path
+    message: str
+    hint: str = ""
+    is_warning: bool = False
