@@ -343,6 +343,26 @@ class TicketWorker(BaseWorker):
         return bool(results[-1])
 
 
+async def live_workers(client: aioredis.Redis, queue: str = AGENTS_QUEUE) -> list[str]:
+    """Return the names of the workers that send heartbeats, and take the others off RQ's lists.
+
+    RQ's own workers clean up after the dead now and then; ours do it with this.
+    """
+    listed = WORKERS_BY_QUEUE_KEY % queue
+    keys = sorted(_text(key) for key in await client.smembers(listed))
+    async with client.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.hmget(key, "state", "death")
+        states = await pipe.execute()
+    live = [key for key, (state, death) in zip(keys, states, strict=True) if state and not death]
+    if dead := set(keys).difference(live):
+        async with client.pipeline(transaction=True) as pipe:
+            pipe.srem(listed, *dead)
+            pipe.srem(BaseWorker.redis_workers_keys, *dead)
+            await pipe.execute()
+    return [key.removeprefix(BaseWorker.redis_worker_namespace_prefix) for key in live]
+
+
 def unregister_worker(client: Redis, name: str, queue: str = AGENTS_QUEUE) -> None:
     """Take a dead worker off RQ's lists."""
     with client.pipeline() as pipe:

@@ -21,6 +21,7 @@ from jobs.broker import (
     JOB_FIELDS,
     intermediate_key,
     job_key,
+    live_workers,
     queue_key,
     started_key,
     timestamp,
@@ -139,6 +140,7 @@ class TicketQueue:
 
     def __init__(self, url: str, worker_name: str, queue: str = AGENTS_QUEUE) -> None:
         self._name = worker_name
+        self._queue = queue
         self._keys = [queue_key(queue), intermediate_key(queue), started_key(queue)]
         self._pop_name = f"{worker_name}:pop"
         self._client = connect(url, max_connections=4)
@@ -201,16 +203,7 @@ class TicketQueue:
             pipe.zrange(self._keys[2], 0, LOOK_LIMIT - 1)
             popped, members = await pipe.execute()
         started = frozenset(_member(_text(member)) for member in members)
-        names = sorted({worker for _, worker in started})
-        live: list[str] = []
-        if names:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for name in names:
-                    pipe.hmget(worker_key(name), "state", "death")
-                answers = await pipe.execute()
-            live = [
-                n for n, (state, death) in zip(names, answers, strict=True) if state and not death
-            ]
+        live = await live_workers(self._client, self._queue)
         return Look(frozenset(_text(job_id) for job_id in popped), started, frozenset(live))
 
     async def release(self, lost: Suspects) -> int:

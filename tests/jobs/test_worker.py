@@ -28,6 +28,7 @@ from jobs.broker import (
     enqueue,
     intermediate_key,
     job_key,
+    live_workers,
     queue_key,
     send_stop,
     started_key,
@@ -486,6 +487,20 @@ async def test_dead_worker_is_released_at_once(
     }
     assert await redis_client.zcard(started_key()) == 0
     assert await is_gone(redis_client)
+
+
+async def test_only_workers_with_a_heartbeat_are_live(
+    redis_url: str, redis_client: aioredis.Redis
+) -> None:
+    """A worker whose hash has expired is neither live nor on RQ's lists any more."""
+    await redis_client.sadd("rq:workers", worker_key("dead"))
+    await redis_client.sadd("rq:workers:agents", worker_key("dead"))
+    async with serving(redis_url, Recorder().run):
+        await until(lambda: is_known(redis_client))
+
+        assert await live_workers(redis_client) == ["w1"]
+        assert await redis_client.smembers("rq:workers") == {worker_key("w1").encode()}
+    assert await live_workers(redis_client) == []
 
 
 async def test_swept_ticket_is_not_taken_twice(
