@@ -1,0 +1,1 @@
+"""What thinks: goals, plans, agents, tools, policy, evidence. No Redis, no chat, no RQ."""

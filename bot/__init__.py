@@ -1,0 +1,1 @@
+"""What people touch: platforms, alert sources, intake, progress, the web console, the CLI."""
