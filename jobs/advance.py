@@ -1,0 +1,141 @@
+"""What follows by itself after each change of a run: queueing, skipping, expanding, ending."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from agents.domain import Answer, Step
+from config.expressions import ExpressionError, evaluate
+from config.specs import MAX_FAN_OUT
+from jobs import events as e
+from jobs.apply import apply_all
+from jobs.state import TERMINAL, Run, Status, StepState
+from jobs.summary import fallback_answer, variables
+
+ANSWER = TypeAdapter(Answer)
+MAX_CHILD_ERRORS_SHOWN = 3
+
+
+def advance(run: Run, now: float) -> list[e.Event]:
+    """Return the events that follow from the run as it is, until nothing more follows."""
+    happened: list[e.Event] = []
+    while not run.is_over:
+        following = _following(run, now)
+        if not following:
+            break
+        happened += following
+        run = apply_all(run, following)
+    return happened
+
+
+def _following(run: Run, now: float) -> list[e.Event]:
+    events: list[e.Event] = []
+    is_all_over = True
+    for step in run.all_steps():
+        state = run.steps[step.id]
+        if state.status in TERMINAL:
+            continue
+        is_all_over = False
+        if state.status is Status.PENDING and state.retry_at is None:
+            events += _begin(run, step, state, now)
+        elif state.children and state.status is Status.RUNNING:
+            events += _gather(run, step, state, now)
+    return [_ended(run, now)] if is_all_over else events
+
+
+def queued(step_id: str, state: StepState, now: float, agent: str = "") -> e.StepQueued:
+    """Return the event that queues the step's next attempt."""
+    return e.StepQueued(at=now, step_id=step_id, attempt=state.attempt + 1, agent=agent)
+
+
+def _begin(run: Run, step: Step, state: StepState, now: float) -> list[e.Event]:
+    if step.parent:
+        return [queued(step.id, state, now)]
+    for need in step.needs:
+        status = run.steps[need].status
+        if status in TERMINAL and status is not Status.SUCCEEDED:
+            reason = f"needs {run.step(need).title}, which {_was(status)}"
+            return [e.StepSkipped(at=now, step_id=step.id, reason=reason)]
+    if any(run.steps[other].status not in TERMINAL for other in (*step.needs, *step.after)):
+        return []
+    if dropped := _dropped_by_gate(run, step):
+        return [e.StepSkipped(at=now, step_id=step.id, reason=dropped)]
+    try:
+        if step.when and not evaluate(step.when, variables(run, step)):
+            return [e.StepSkipped(at=now, step_id=step.id, reason=f"not needed: {step.when}")]
+        if step.for_each:
+            return _expand(step, evaluate(step.for_each, variables(run, step)), now)
+    except ExpressionError as error:
+        return [e.StepFailed(at=now, step_id=step.id, error=str(error))]
+    return [queued(step.id, state, now)]
+
+
+def _was(status: Status) -> str:
+    return {Status.SKIPPED: "was skipped", Status.CANCELLED: "was stopped"}.get(status, "failed")
+
+
+def _dropped_by_gate(run: Run, step: Step) -> str:
+    """Say why a person's plan-level decision leaves this step out; empty when it does not."""
+    for approval in run.approvals.values():
+        for call in approval.calls:
+            if call.key.split("/")[0] == step.id and call.key in approval.dropped:
+                return f"left out by {approval.decided_by or 'an approver'}"
+    return ""
+
+
+def _expand(step: Step, items: JsonValue, now: float) -> list[e.Event]:
+    if not isinstance(items, list):
+        error = f"for_each gave {type(items).__name__}, not a list: {step.for_each}"
+        return [e.StepFailed(at=now, step_id=step.id, error=error)]
+    if len(items) > MAX_FAN_OUT:
+        error = f"for_each gave {len(items)} items; {MAX_FAN_OUT} is the most: {step.for_each}"
+        return [e.StepFailed(at=now, step_id=step.id, error=error)]
+    if not items:
+        return [e.StepSucceeded(at=now, step_id=step.id, output=[])]
+    children = tuple(
+        replace(
+            step,
+            id=f"{step.id}.{index}",
+            title=f"{step.title} {index + 1}/{len(items)}",
+            parent=step.id,
+            item=item,
+            for_each="",
+            when="",
+        )
+        for index, item in enumerate(items)
+    )
+    return [e.StepExpanded(at=now, step_id=step.id, children=children)]
+
+
+def _gather(run: Run, step: Step, state: StepState, now: float) -> list[e.Event]:
+    """End a fan-out when its last child has ended: it succeeded when all of them did."""
+    children = [run.steps[child] for child in state.children]
+    if any(child.status not in TERMINAL for child in children):
+        return []
+    outputs = cast(JsonValue, [child.output for child in children])
+    failed = [child for child in children if child.status is not Status.SUCCEEDED]
+    if not failed:
+        return [e.StepSucceeded(at=now, step_id=step.id, output=outputs)]
+    errors = "; ".join(c.error or c.status for c in failed[:MAX_CHILD_ERRORS_SHOWN])
+    error = f"{len(failed)} of {len(children)} failed: {errors}"
+    return [e.StepFailed(at=now, step_id=step.id, error=error, output=outputs)]
+
+
+def _ended(run: Run, now: float) -> e.RunEnded:
+    state = run.steps[run.plan.answer]
+    if run.stopped_by:
+        return e.RunEnded(at=now, status=Status.CANCELLED, answer=fallback_answer(run))
+    if state.status is Status.SUCCEEDED:
+        try:
+            answer = ANSWER.validate_python(state.output)
+            return e.RunEnded(at=now, status=Status.SUCCEEDED, answer=answer)
+        except ValidationError:
+            text = state.output if isinstance(state.output, str) else ""
+            if text:
+                return e.RunEnded(
+                    at=now, status=Status.SUCCEEDED, answer=Answer(headline=text[:4_000])
+                )
+    return e.RunEnded(at=now, status=Status.FAILED, answer=fallback_answer(run))

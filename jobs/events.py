@@ -1,0 +1,308 @@
+"""Facts about a run, past tense. The event log is the only truth: `jobs.run.apply` reads it.
+
+Stored as JSON with the event's `type`; see docs/wire-formats.md. Fields are stable, new ones
+have defaults. `at` is Unix seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from agents.domain import Answer, Goal, JsonObject, Moment, Plan, Step
+from jobs.state import Approval, Question, Status
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A goal got a plan and a run."""
+
+    at: float
+    goal: Goal
+    plan: Plan
+    type: Literal["run_started"] = "run_started"
+
+
+@dataclass(frozen=True, slots=True)
+class StepQueued:
+    """A ticket for this attempt was written. `agent` differs from the plan's after a fallback."""
+
+    at: float
+    step_id: str
+    attempt: int
+    agent: str = ""
+    type: Literal["step_queued"] = "step_queued"
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A worker took the step."""
+
+    at: float
+    step_id: str
+    attempt: int
+    worker: str
+    type: Literal["step_started"] = "step_started"
+
+
+@dataclass(frozen=True, slots=True)
+class StepNoted:
+    """The step said what it is doing."""
+
+    at: float
+    step_id: str
+    text: str
+    type: Literal["step_noted"] = "step_noted"
+
+
+@dataclass(frozen=True, slots=True)
+class StepExpanded:
+    """A fan-out found its list; each item has a child step."""
+
+    at: float
+    step_id: str
+    children: tuple[Step, ...]
+    type: Literal["step_expanded"] = "step_expanded"
+
+
+@dataclass(frozen=True, slots=True)
+class StepSucceeded:
+    """The step gave its output."""
+
+    at: float
+    step_id: str
+    output: JsonValue = None
+    type: Literal["step_succeeded"] = "step_succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetried:
+    """A try failed; the next begins at `retry_at`."""
+
+    at: float
+    step_id: str
+    error: str
+    retry_at: float
+    type: Literal["step_retried"] = "step_retried"
+
+
+@dataclass(frozen=True, slots=True)
+class StepLost:
+    """The worker's lease ran out; the step goes to another."""
+
+    at: float
+    step_id: str
+    attempt: int
+    worker: str
+    type: Literal["step_lost"] = "step_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """The step gave up. A fan-out keeps what its children found in `output`."""
+
+    at: float
+    step_id: str
+    error: str
+    output: JsonValue = None
+    type: Literal["step_failed"] = "step_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped:
+    """The step was not needed, or what it needs did not succeed."""
+
+    at: float
+    step_id: str
+    reason: str
+    type: Literal["step_skipped"] = "step_skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class StepCancelled:
+    """The run was stopped before the step ended."""
+
+    at: float
+    step_id: str
+    type: Literal["step_cancelled"] = "step_cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """A step waits for a decision; no worker is held."""
+
+    at: float
+    approval: Approval
+    type: Literal["approval_requested"] = "approval_requested"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalVoted:
+    """An approver said yes or no; it counted."""
+
+    at: float
+    approval_id: str
+    revision: int
+    person_id: str
+    person_name: str
+    is_approval: bool
+    comment: str = ""
+    dropped: tuple[str, ...] = ()
+    type: Literal["approval_voted"] = "approval_voted"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalEdited:
+    """An approver changed arguments: a new revision, without votes."""
+
+    at: float
+    approval_id: str
+    revision: int
+    call_key: str
+    args: JsonObject
+    person_id: str
+    person_name: str
+    type: Literal["approval_edited"] = "approval_edited"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    """The approval is approved, denied, expired or cancelled, for good."""
+
+    at: float
+    approval_id: str
+    status: str
+    by: str = ""
+    comment: str = ""
+    type: Literal["approval_decided"] = "approval_decided"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalEscalated:
+    """Nobody decided in time; others were pinged."""
+
+    at: float
+    approval_id: str
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    type: Literal["approval_escalated"] = "approval_escalated"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRefused:
+    """A click that did not count, kept for the audit."""
+
+    at: float
+    approval_id: str
+    person_id: str
+    person_name: str
+    outcome: str
+    type: Literal["approval_refused"] = "approval_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """A step waits for a person's answer; no worker is held."""
+
+    at: float
+    question: Question
+    type: Literal["question_asked"] = "question_asked"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """A person answered; the step goes on."""
+
+    at: float
+    question_id: str
+    answer: str
+    by: str
+    type: Literal["question_answered"] = "question_answered"
+
+
+@dataclass(frozen=True, slots=True)
+class CallIntended:
+    """A writing call is about to run."""
+
+    at: float
+    key: str
+    step_id: str
+    tool: str
+    args: JsonObject
+    digest: str
+    approval_id: str = ""
+    type: Literal["call_intended"] = "call_intended"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    """A writing call ended, and its outcome is known."""
+
+    at: float
+    key: str
+    is_success: bool
+    evidence_id: str = ""
+    result: JsonValue = None
+    error: str = ""
+    type: Literal["call_finished"] = "call_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class SignalReceived:
+    """Something outside happened that the run should know, such as the alert resolving."""
+
+    at: float
+    moment: Moment
+    type: Literal["signal_received"] = "signal_received"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStopped:
+    """A person or a limit ended the run early."""
+
+    at: float
+    by: str
+    reason: str = ""
+    type: Literal["run_stopped"] = "run_stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Every step has ended; this is the answer."""
+
+    at: float
+    status: Status
+    answer: Answer
+    type: Literal["run_ended"] = "run_ended"
+
+
+Event = (
+    RunStarted
+    | StepQueued
+    | StepStarted
+    | StepNoted
+    | StepExpanded
+    | StepSucceeded
+    | StepRetried
+    | StepLost
+    | StepFailed
+    | StepSkipped
+    | StepCancelled
+    | ApprovalRequested
+    | ApprovalVoted
+    | ApprovalEdited
+    | ApprovalDecided
+    | ApprovalEscalated
+    | ApprovalRefused
+    | QuestionAsked
+    | QuestionAnswered
+    | CallIntended
+    | CallFinished
+    | SignalReceived
+    | RunStopped
+    | RunEnded
+)
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])

@@ -1,0 +1,289 @@
+"""The run's state machine: `decide(run, command, now) -> events`. Pure; see DESIGN in docs.
+
+`begin`, `apply` and `replay` rebuild the value; `Plans`, stores and workers know no other rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from jobs import approvals
+from jobs import commands as c
+from jobs import events as e
+from jobs.advance import advance, queued
+from jobs.apply import apply, apply_all, begin
+from jobs.commands import Refusal, Refused
+from jobs.state import TERMINAL, CallStatus, Run, Status, StepState, digest
+
+__all__ = ["apply", "apply_all", "begin", "decide", "replay", "start"]
+
+MAX_LOSSES = 5
+MAX_NOTE_CHARS = 200
+MAX_OUTPUT_CHARS = 32_768
+MAX_SENTENCE_CHARS = 2_000
+
+
+def start(run_id: str, command: c.StartRun, now: float) -> list[e.Event]:
+    """Return the first events of a run: it started, and its first steps are queued."""
+    started = e.RunStarted(at=now, goal=command.goal, plan=command.plan)
+    return [started, *advance(begin(run_id, started), now)]
+
+
+def replay(run_id: str, happened: Iterable[e.Event]) -> Run:
+    """Return the run that its whole event log makes."""
+    events = iter(happened)
+    first = next(events)
+    if not isinstance(first, e.RunStarted):
+        raise TypeError(f"run {run_id} does not begin with run_started but {first.type}")
+    return apply_all(begin(run_id, first), events)
+
+
+def decide(run: Run, command: c.Command, now: float) -> list[e.Event]:
+    """Return what the command makes happen, with all that follows; Refused when it cannot.
+
+    An empty list means that the command was already carried out (it was sent twice).
+    """
+    decided = _DECIDE[type(command)](run, command, now)
+    return decided + advance(apply_all(run, decided), now) if decided else []
+
+
+def _fenced(run: Run, step_id: str, attempt: int) -> StepState:
+    """Return the state of a step that this attempt still owns."""
+    if run.is_over:
+        raise Refused(Refusal.RUN_OVER, "The run has ended.")
+    state = run.steps.get(step_id)
+    if state is None or state.attempt != attempt or state.status is not Status.RUNNING:
+        raise Refused(Refusal.STALE, f"Step {step_id} is no longer in attempt {attempt}.")
+    return state
+
+
+def _start_step(run: Run, command: c.StartStep, now: float) -> list[e.Event]:
+    state = run.steps.get(command.step_id)
+    if state is not None and state.attempt == command.attempt and not run.is_over:
+        if state.status is Status.QUEUED:
+            return [
+                e.StepStarted(
+                    at=now,
+                    step_id=command.step_id,
+                    attempt=command.attempt,
+                    worker=command.worker,
+                )
+            ]
+        if state.status is Status.RUNNING and state.worker == command.worker:
+            return []
+    raise Refused(Refusal.STALE, f"Step {command.step_id} is not queued for this attempt.")
+
+
+def _note_step(run: Run, command: c.NoteStep, now: float) -> list[e.Event]:
+    state = _fenced(run, command.step_id, command.attempt)
+    text = command.text[:MAX_NOTE_CHARS]
+    return [] if text == state.note else [e.StepNoted(at=now, step_id=command.step_id, text=text)]
+
+
+def _finish_step(run: Run, command: c.FinishStep, now: float) -> list[e.Event]:
+    _fenced(run, command.step_id, command.attempt)
+    return [e.StepSucceeded(at=now, step_id=command.step_id, output=command.output)]
+
+
+def _fail_step(run: Run, command: c.FailStep, now: float) -> list[e.Event]:
+    state = _fenced(run, command.step_id, command.attempt)
+    step = run.step(command.step_id)
+    error = command.error[:MAX_SENTENCE_CHARS]
+    if run.stopped_by:
+        return [e.StepFailed(at=now, step_id=step.id, error=error)]
+    if command.may_retry and state.tries < step.retries.times:
+        retries = step.retries
+        wait_s = min(retries.backoff_s * retries.factor**state.tries, retries.max_backoff_s)
+        return [e.StepRetried(at=now, step_id=step.id, error=error, retry_at=now + wait_s)]
+    if step.fallback_agent and state.agent != step.fallback_agent:
+        return [queued(step.id, state, now, agent=step.fallback_agent)]
+    return [e.StepFailed(at=now, step_id=step.id, error=error)]
+
+
+def _skip_step(run: Run, command: c.SkipStep, now: float) -> list[e.Event]:
+    _fenced(run, command.step_id, command.attempt)
+    reason = command.reason[:MAX_SENTENCE_CHARS]
+    return [e.StepSkipped(at=now, step_id=command.step_id, reason=reason)]
+
+
+def _lose_step(run: Run, command: c.LoseStep, now: float) -> list[e.Event]:
+    state = _fenced(run, command.step_id, command.attempt)
+    if run.stopped_by:
+        return [e.StepCancelled(at=now, step_id=command.step_id)]
+    if state.losses >= MAX_LOSSES:
+        error = f"its worker died {state.losses + 1} times; the step itself may be killing it"
+        return [e.StepFailed(at=now, step_id=command.step_id, error=error)]
+    return [
+        e.StepLost(at=now, step_id=command.step_id, attempt=command.attempt, worker=state.worker)
+    ]
+
+
+def _request_approval(run: Run, command: c.RequestApproval, now: float) -> list[e.Event]:
+    known = run.approvals.get(command.approval.id)
+    if known is not None:
+        return []
+    _fenced(run, command.step_id, command.attempt)
+    _require_not_stopped(run)
+    return [e.ApprovalRequested(at=now, approval=command.approval)]
+
+
+def _ask_question(run: Run, command: c.AskQuestion, now: float) -> list[e.Event]:
+    if command.question.id in run.questions:
+        return []
+    _fenced(run, command.step_id, command.attempt)
+    _require_not_stopped(run)
+    return [e.QuestionAsked(at=now, question=command.question)]
+
+
+def _intend_call(run: Run, command: c.IntendCall, now: float) -> list[e.Event]:
+    _fenced(run, command.step_id, command.attempt)
+    _require_not_stopped(run)
+    fingerprint = digest([command.key, command.tool, command.args])
+    known = run.calls.get(command.key)
+    if known is not None and known.status is CallStatus.INTENDED and known.digest == fingerprint:
+        return []
+    if known is not None and known.status is not CallStatus.RETRY:
+        raise Refused(Refusal.ALREADY_DONE, f"{command.key} is already {known.status}.")
+    if command.approval_id and not _is_approved(run, command):
+        raise Refused(
+            Refusal.NOT_APPROVED, f"{command.tool} is not what approval {command.approval_id} says."
+        )
+    return [
+        e.CallIntended(
+            at=now,
+            key=command.key,
+            step_id=command.step_id,
+            tool=command.tool,
+            args=command.args,
+            digest=fingerprint,
+            approval_id=command.approval_id,
+        )
+    ]
+
+
+def _is_approved(run: Run, command: c.IntendCall) -> bool:
+    if not approvals.approved_call(run, command.approval_id, command.key):
+        return False
+    calls = {call.key: call for call in run.approvals[command.approval_id].calls}
+    call = calls[command.key]
+    return call.tool == command.tool and call.args == command.args
+
+
+def _finish_call(run: Run, command: c.FinishCall, now: float) -> list[e.Event]:
+    known = run.calls.get(command.key)
+    if known is None:
+        raise Refused(Refusal.UNKNOWN, f"{command.key} was never intended.")
+    if known.status is not CallStatus.INTENDED:
+        return []
+    _fenced(run, command.step_id, command.attempt)
+    return [
+        e.CallFinished(
+            at=now,
+            key=command.key,
+            is_success=command.is_success,
+            evidence_id=command.evidence_id,
+            result=command.result,
+            error=command.error[:MAX_SENTENCE_CHARS],
+        )
+    ]
+
+
+def _require_going(run: Run) -> None:
+    if run.is_over:
+        raise Refused(Refusal.RUN_OVER, "The run has ended, so there is nothing left to decide.")
+
+
+def _decide_approval(run: Run, command: c.Decide, now: float) -> list[e.Event]:
+    if command.approval_id not in run.approvals:
+        raise Refused(Refusal.UNKNOWN, f"There is no approval {command.approval_id}.")
+    return approvals.decide(run, command, now)
+
+
+def _answer_question(run: Run, command: c.AnswerQuestion, now: float) -> list[e.Event]:
+    question = run.questions.get(command.question_id)
+    if question is None:
+        raise Refused(Refusal.UNKNOWN, f"There is no question {command.question_id}.")
+    if question.answer is not None:
+        raise Refused(
+            Refusal.ALREADY_DECIDED, f"{question.answered_by} already answered: {question.answer}."
+        )
+    _require_going(run)
+    if question.options and command.answer not in question.options:
+        raise Refused(Refusal.INVALID, f"Answer one of: {', '.join(question.options)}.")
+    return [
+        e.QuestionAnswered(
+            at=now,
+            question_id=question.id,
+            answer=command.answer[:MAX_SENTENCE_CHARS],
+            by=command.person.name,
+        ),
+        queued(question.step_id, run.steps[question.step_id], now),
+    ]
+
+
+def _require_not_stopped(run: Run) -> None:
+    if run.stopped_by:
+        raise Refused(Refusal.RUN_OVER, f"The run was stopped by {run.stopped_by}.")
+
+
+def _stop_run(run: Run, command: c.StopRun, now: float) -> list[e.Event]:
+    _require_going(run)
+    _require_not_stopped(run)
+    return _stop(run, command.person.name, command.reason, now)
+
+
+def _stop(run: Run, by: str, reason: str, now: float) -> list[e.Event]:
+    """Cancel every step, but let a write that has begun end: half of it helps nobody."""
+    writing = {call.step_id for call in run.calls.values() if call.status is CallStatus.INTENDED}
+    cancelled = [
+        e.StepCancelled(at=now, step_id=step_id)
+        for step_id, state in run.steps.items()
+        if state.status not in TERMINAL
+        and not (state.status is Status.RUNNING and step_id in writing)
+    ]
+    stopped = e.RunStopped(at=now, by=by, reason=reason[:MAX_SENTENCE_CHARS])
+    return [stopped, *approvals.cancel_all(run, now), *cancelled]
+
+
+def _signal(run: Run, command: c.Signal, now: float) -> list[e.Event]:
+    if run.is_over or command.moment in run.signals:
+        return []
+    return [e.SignalReceived(at=now, moment=command.moment)]
+
+
+def _fire_timer(run: Run, command: c.FireTimer, now: float) -> list[e.Event]:
+    if run.is_over:
+        return []
+    if command.kind is c.TimerKind.RETRY:
+        state = run.steps.get(command.key)
+        is_due = state is not None and state.status is Status.PENDING and state.retry_at
+        return [queued(command.key, state, now)] if state is not None and is_due else []
+    if command.kind is c.TimerKind.EXPIRY:
+        return approvals.expire(run, command.key, now)
+    if command.kind is c.TimerKind.ESCALATION:
+        return approvals.escalate(run, command.key, now)
+    if run.stopped_by:
+        return []
+    return _stop(run, "its time limit", f"it may take {run.plan.max_wall_s:g} s", now)
+
+
+_DECIDE: Mapping[type, Callable[[Run, Any, float], list[e.Event]]] = {
+    c.StartStep: _start_step,
+    c.NoteStep: _note_step,
+    c.FinishStep: _finish_step,
+    c.FailStep: _fail_step,
+    c.SkipStep: _skip_step,
+    c.LoseStep: _lose_step,
+    c.RequestApproval: _request_approval,
+    c.AskQuestion: _ask_question,
+    c.IntendCall: _intend_call,
+    c.FinishCall: _finish_call,
+    c.Decide: _decide_approval,
+    c.EditCall: approvals.edit,
+    c.NoteRefusal: approvals.note_refusal,
+    c.AnswerQuestion: _answer_question,
+    c.StopRun: _stop_run,
+    c.Signal: _signal,
+    c.FireTimer: _fire_timer,
+}

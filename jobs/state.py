@@ -1,0 +1,242 @@
+"""The run as a value: what is known of it after its events so far.
+
+Everything here is stored in Redis as JSON: fields are stable, and each new one has a default.
+Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import JsonValue, TypeAdapter
+
+from agents.domain import Answer, Goal, JsonObject, Moment, Plan, Step
+
+
+class Status(StrEnum):
+    """Where a step or a run stands."""
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.SKIPPED, Status.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who acts: an id that names the platform (`console:alice`), and their groups."""
+
+    id: str
+    name: str
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """One step's progress. `attempt` is the fence: a worker with an older one is ignored."""
+
+    status: Status = Status.PENDING
+    attempt: int = 0
+    tries: int = 0
+    losses: int = 0
+    agent: str = ""
+    output: JsonValue = None
+    error: str = ""
+    reason: str = ""
+    note: str = ""
+    worker: str = ""
+    queued_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    waiting_since: float | None = None
+    waited_s: float = 0.0
+    retry_at: float | None = None
+    children: tuple[str, ...] = ()
+
+
+class ApprovalStatus(StrEnum):
+    """Where an approval stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCall:
+    """A tool call that waits for a person; `key` is `<step>/<call>` and names it in its run."""
+
+    key: str
+    tool: str
+    args: JsonObject
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who may decide and until when, as the policy said when the approval was asked."""
+
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    quorum: int = 1
+    requester_may_approve: bool = False
+    editor_may_approve: bool = True
+    expires_at: float | None = None
+    on_expiry: str = "deny"
+    escalate_at: float | None = None
+    escalate_users: tuple[str, ...] = ()
+    escalate_groups: tuple[str, ...] = ()
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One person's yes or no to one revision of an approval."""
+
+    person_id: str
+    person_name: str
+    is_approval: bool
+    at: float
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's decision that calls (or a whole step) wait for.
+
+    A vote counts for one `revision`; editing makes the next one, without votes.
+    """
+
+    id: str
+    step_id: str
+    calls: tuple[ProposedCall, ...]
+    terms: Terms
+    requested_at: float
+    title: str = ""
+    reason: str = ""
+    revision: int = 1
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    votes: tuple[Vote, ...] = ()
+    dropped: tuple[str, ...] = ()
+    editor_id: str = ""
+    editor_name: str = ""
+    decided_at: float | None = None
+    decided_by: str = ""
+    comment: str = ""
+    escalated_at: float | None = None
+    refusals: int = 0
+
+    @property
+    def digest(self) -> str:
+        """The digest of what would run; a click carries it, and it must still be this one."""
+        return digest([[call.key, call.tool, call.args] for call in self.calls])
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a step asks a person; `call_key` when it is about a write of unknown outcome."""
+
+    id: str
+    step_id: str
+    text: str
+    options: tuple[str, ...] = ()
+    call_key: str = ""
+    asked_at: float = 0.0
+    answer: str | None = None
+    answered_by: str = ""
+    answered_at: float | None = None
+    is_cancelled: bool = False
+
+
+class CallStatus(StrEnum):
+    """Where a writing call stands. `retry`: a person said that it may run again."""
+
+    INTENDED = "intended"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A writing tool call, recorded as intended before it runs.
+
+    `result` is what the tool returned, so that a takeover need not run it again.
+    """
+
+    key: str
+    step_id: str
+    tool: str
+    args: JsonObject
+    digest: str
+    status: CallStatus
+    intended_at: float
+    approval_id: str = ""
+    ended_at: float | None = None
+    evidence_id: str = ""
+    result: JsonValue = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt at a goal. `version` counts its events and is what a commit is checked with."""
+
+    id: str
+    goal: Goal
+    plan: Plan
+    version: int = 0
+    status: Status = Status.PENDING
+    steps: Mapping[str, StepState] = field(default_factory=dict)
+    children: Mapping[str, Step] = field(default_factory=dict)
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    calls: Mapping[str, Call] = field(default_factory=dict)
+    signals: tuple[Moment, ...] = ()
+    started_at: float = 0.0
+    ended_at: float | None = None
+    stopped_by: str = ""
+    stop_reason: str = ""
+    answer: Answer | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in TERMINAL
+
+    def step(self, step_id: str) -> Step:
+        """Return the step of the plan or of a fan-out; KeyError when there is none."""
+        return self.children.get(step_id) or self.plan.step(step_id)
+
+    def all_steps(self) -> tuple[Step, ...]:
+        """Every step in plan order, each fan-out followed by its children."""
+        if not self.children:
+            return self.plan.steps
+        steps: list[Step] = []
+        for step in self.plan.steps:
+            steps.append(step)
+            steps += [self.children[child] for child in self.steps[step.id].children]
+        return tuple(steps)
+
+
+RUN = TypeAdapter(Run)
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 (hex) of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

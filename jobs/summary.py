@@ -1,0 +1,134 @@
+"""What a run can say of itself: its timeline, its decisions, and an answer made by code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import JsonValue
+
+from agents.domain import Answer, Finding, Moment, Step
+from jobs.state import ApprovalStatus, Call, CallStatus, Run, Status
+
+DECISION_WORDS = {
+    ApprovalStatus.APPROVED: "approved",
+    ApprovalStatus.DENIED: "denied",
+    ApprovalStatus.EXPIRED: "expired without a decision",
+    ApprovalStatus.CANCELLED: "cancelled",
+}
+
+
+def timeline(run: Run) -> list[Moment]:
+    """Return what happened around the run, oldest first: signals, decisions and actions."""
+    moments = list(run.signals)
+    for approval in run.approvals.values():
+        what = approval.title or approval.step_id
+        moments.append(Moment(approval.requested_at, f"Approval asked: {what}", "note"))
+        if approval.decided_at is not None:
+            by = f" by {approval.decided_by}" if approval.decided_by else ""
+            words = DECISION_WORDS[approval.status]
+            moments.append(
+                Moment(approval.decided_at, f"{what}: {words}{by}".capitalize(), "decision")
+            )
+    moments += [
+        Moment(call.ended_at or call.intended_at, f"{call_text(call)}: {call.status}", "action")
+        for call in run.calls.values()
+    ]
+    return sorted(moments, key=lambda moment: moment.at)
+
+
+def call_text(call: Call) -> str:
+    """Return a call in a few words: `service.rollback checkout 3f2a1c9`."""
+    return " ".join([call.tool, *(str(value) for value in call.args.values())])[:120]
+
+
+def decisions(run: Run) -> list[dict[str, JsonValue]]:
+    """Return the decided approvals as plain data for expressions, oldest first."""
+    decided = [a for a in run.approvals.values() if a.decided_at is not None]
+    return [
+        {
+            "approval_id": approval.id,
+            "step": approval.step_id,
+            "tool": call.tool,
+            "args": call.args,
+            "outcome": approval.status.value,
+            "by": approval.decided_by,
+            "comment": approval.comment,
+            "at": approval.decided_at,
+        }
+        for approval in sorted(decided, key=lambda approval: approval.decided_at or 0)
+        for call in approval.calls
+    ]
+
+
+def variables(run: Run, step: Step, *, with_run: bool = True) -> dict[str, Any]:
+    """Return what the step's expressions may read, as `config.specs.StepSpec` says.
+
+    Only steps that have ended are there, so an expression gives the same value at any time
+    after the step became ready.
+    """
+    ended = {key: s for key, s in run.steps.items() if s.ended_at is not None}
+    known: dict[str, Any] = {
+        "goal": {
+            "text": run.goal.text,
+            "inputs": run.goal.inputs,
+            "facts": run.goal.facts,
+            "incident_id": run.goal.incident_id,
+            "requester_name": run.goal.requester_name,
+        },
+        "steps": {key: state.output for key, state in ended.items()},
+        "status": {key: state.status.value for key, state in run.steps.items()},
+        "item": step.item,
+    }
+    if with_run:
+        known["run"] = {
+            "id": run.id,
+            "started_at": run.started_at,
+            "timeline": [asdict(moment) for moment in timeline(run)],
+            "decisions": decisions(run),
+            "statuses": {
+                key: {
+                    "status": state.status.value,
+                    "title": run.step(key).title,
+                    "error": state.error,
+                    "reason": state.reason,
+                }
+                for key, state in run.steps.items()
+            },
+        }
+    return known
+
+
+def missing(run: Run) -> tuple[str, ...]:
+    """Return a sentence for each step that failed or was stopped."""
+    words: Mapping[Status, str] = {Status.FAILED: "failed", Status.CANCELLED: "was stopped"}
+    return tuple(
+        f"{step.title} {words[state.status]}" + (f": {state.error}" if state.error else "")
+        for step in run.all_steps()
+        if (state := run.steps[step.id]).status in words
+    )
+
+
+def fallback_answer(run: Run) -> Answer:
+    """Return the answer of a run whose answering step gave none."""
+    if run.stopped_by:
+        reason = f" ({run.stop_reason})" if run.stop_reason else ""
+        headline = f"Stopped by {run.stopped_by}{reason}; nothing further was done."
+    else:
+        headline = "The run ended without an answer; see what is missing below."
+    unknown = [call for call in run.calls.values() if call.status is CallStatus.INTENDED]
+    return Answer(
+        headline=headline,
+        finding=Finding.FAILED,
+        timeline=tuple(timeline(run)),
+        actions=tuple(
+            f"{call_text(call)}: {call.status}"
+            for call in run.calls.values()
+            if call.status is not CallStatus.INTENDED
+        ),
+        recommendations=tuple(
+            f"Check by hand whether this took effect: {call_text(call)}" for call in unknown
+        ),
+        missing=missing(run),
+    )
