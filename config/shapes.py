@@ -16,6 +16,7 @@ JsonSchema = Mapping[str, Any]
 ANYTHING: JsonSchema = {}
 TEXT: JsonSchema = {"type": "string"}
 MAX_REFS = 20
+MAX_DEPTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,18 +180,19 @@ def json_type(value: object) -> str:
             return "array"
 
 
-def mismatch(source: Shape, target: Shape) -> str:
+def mismatch(source: Shape, target: Shape, depth: int = 0) -> str:
     """Return why no value of the source's shape fits the target; empty when one may."""
     have, want = types_of(source), types_of(target)
-    if have is None or want is None:
+    # Null alone says nothing: what is not there is left out when the step runs.
+    if not have or not want or depth > MAX_DEPTH:
         return ""
     if not any(_fits(one, want) for one in have):
         return f"gives {_or(have)} where {_or(want)} is needed"
     if have == {"array"} and want == {"array"}:
-        inner = mismatch(_only_item(source), _only_item(target))
+        inner = mismatch(_only_item(source), _only_item(target), depth + 1)
         return f"gives a list that {inner}" if inner else ""
     if have == {"object"} and want == {"object"}:
-        return _object_mismatch(source, target)
+        return _object_mismatch(source, target, depth + 1)
     return ""
 
 
@@ -208,7 +210,7 @@ def _only_item(shape: Shape) -> Shape:
     return options[0].inner(options[0].schema.get("items")) if len(options) == 1 else UNKNOWN
 
 
-def _object_mismatch(source: Shape, target: Shape) -> str:
+def _object_mismatch(source: Shape, target: Shape, depth: int) -> str:
     haves, wants = variants(source), variants(target)
     if len(haves) != 1 or len(wants) != 1:
         return ""
@@ -220,7 +222,7 @@ def _object_mismatch(source: Shape, target: Shape) -> str:
             return f'gives an object without "{name}", which is needed'
     for name, part in want.get("properties", {}).items():
         if name in have.get("properties", {}):
-            inner = mismatch(haves[0].inner(have["properties"][name]), wants[0].inner(part))
+            inner = mismatch(haves[0].inner(have["properties"][name]), wants[0].inner(part), depth)
             if inner:
                 return f'has "{name}", which {inner}'
     return ""
