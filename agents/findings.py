@@ -1,0 +1,234 @@
+"""The outputs of the shipped report functions: small summaries with quotes from evidence.
+
+They are the contract between steps, so every field added later has a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Record(BaseModel):
+    """A frozen value that crosses from one step to the next as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class IndicatorFinding(Record):
+    """What one indicator of one service did; `quote` is its line in the evidence."""
+
+    service: str
+    indicator: str
+    unit: str = "count"
+    bad: Literal["high", "low"] = "high"
+    floor: float = 0.0
+    is_symptom: bool = False
+    is_normal_now: bool | None = Field(None, description="None: there are no data.")
+    onset_at: float | None = None
+    until: float | None = None
+    before: float | None = None
+    after: float | None = None
+    current: float | None = None
+    direction: Literal["up", "down", "flat"] = "flat"
+    is_blip: bool = False
+    surge_at: float | None = Field(None, description="When traffic rose far above its level.")
+    evidence_id: str = ""
+    quote: str = ""
+
+
+class MetricsFindings(Record):
+    """How a service and what it depends on are doing."""
+
+    service: str
+    checked_at: float = 0.0
+    is_normal_now: bool | None = None
+    symptom_since: float | None = None
+    depends_on: tuple[str, ...] = ()
+    indicators: tuple[IndicatorFinding, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class PatternFinding(Record):
+    """A kind of log line that appeared or became frequent."""
+
+    service: str
+    level: str = ""
+    template: str = ""
+    count: int = 0
+    baseline_count: int = 0
+    rate_change: float | None = None
+    first_seen: float = 0.0
+    last_seen: float = 0.0
+    is_new: bool = False
+    evidence_id: str = ""
+    quote: str = ""
+
+
+class LogFindings(Record):
+    """What the logs of a service and of what it depends on say that they did not say before."""
+
+    service: str
+    patterns: tuple[PatternFinding, ...] = ()
+    lines_read: int = 0
+    missing: tuple[str, ...] = ()
+
+
+class ChangeFinding(Record):
+    """One deploy; `quote` is its line in the evidence."""
+
+    service: str
+    release: str
+    previous: str = ""
+    at: float = 0.0
+    author: str = ""
+    subject: str = ""
+    files: tuple[str, ...] = ()
+    is_rollback: bool = False
+    evidence_id: str = ""
+    quote: str = ""
+
+
+class ChangeFindings(Record):
+    """What was deployed lately, and which declared commands could act on each service."""
+
+    service: str
+    deploys: tuple[ChangeFinding, ...] = ()
+    actions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+class Reason(Record):
+    """Why a suspect scores as it does; `points` may be negative."""
+
+    text: str
+    points: float = 0.0
+    evidence_id: str = ""
+    quote: str = ""
+
+
+class Suspect(Record):
+    """A possible cause with its score from 0 to 1."""
+
+    kind: Literal["deploy", "dependency", "traffic"]
+    service: str
+    title: str
+    score: float
+    release: str = ""
+    previous: str = ""
+    at: float | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+class ProposalArgs(Record):
+    """The arguments of the proposed call; `release` is empty unless it is a rollback."""
+
+    service: str = ""
+    release: str = ""
+    reason: str = ""
+
+
+class Proposal(Record):
+    """What could be done about the top suspect; `tool` is None when nothing should be."""
+
+    tool: Literal["service.rollback", "service.restart"] | None = None
+    args: ProposalArgs = ProposalArgs()
+    title: str = ""
+
+
+class Mark(Record):
+    """A moment to draw on a chart."""
+
+    at: float
+    label: str
+    kind: str = "note"
+
+
+class Ranking(Record):
+    """Which cause fits the evidence best, and how sure that is."""
+
+    service: str
+    status: Literal["cause_found", "inconclusive", "healthy"]
+    confidence: float = 0.0
+    symptom_since: float | None = None
+    symptom_indicator: str = Field("", description="The indicator that shows it best.")
+    symptom_unit: str = "count"
+    is_present_now: bool | None = None
+    symptoms: tuple[Reason, ...] = Field((), description="What is or was wrong, with quotes.")
+    suspects: tuple[Suspect, ...] = ()
+    proposal: Proposal = Proposal()
+    marks: tuple[Mark, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Verification(Record):
+    """Whether a service is back to normal."""
+
+    service: str
+    is_normal: bool
+    normal_since: float | None = None
+    waited_s: float = 0.0
+    values: dict[str, float | None] = Field(
+        default_factory=dict, description="The last value of each indicator of the service."
+    )
+    lines: tuple[Reason, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class CiteOut(Record):
+    """See `agents.domain.Cite`."""
+
+    evidence_id: str
+    quote: str
+
+
+class ClaimOut(Record):
+    """See `agents.domain.Claim`."""
+
+    text: str
+    cites: tuple[CiteOut, ...] = ()
+    is_struck: bool = False
+
+
+class MomentOut(Record):
+    """See `agents.domain.Moment`."""
+
+    at: float
+    text: str
+    kind: str = "note"
+
+
+class AnswerOut(Record):
+    """The JSON of an `agents.domain.Answer`."""
+
+    headline: str
+    finding: Literal["fixed", "cause_found", "healthy", "inconclusive", "report", "failed"] = (
+        "report"
+    )
+    summary: str = ""
+    claims: tuple[ClaimOut, ...] = ()
+    confidence: float | None = None
+    timeline: tuple[MomentOut, ...] = ()
+    actions: tuple[str, ...] = ()
+    recommendations: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    charts: tuple[str, ...] = ()
+    used_model: bool = False
+
+
+OUTPUTS: Mapping[str, type[BaseModel]] = {
+    "metrics_findings": MetricsFindings,
+    "log_findings": LogFindings,
+    "change_findings": ChangeFindings,
+    "suspects": Ranking,
+    "verification": Verification,
+    "incident_answer": AnswerOut,
+}
+"""Report function name to the model of what it returns."""
+
+
+def as_json(record: BaseModel) -> dict[str, JsonValue]:
+    """Return the record as plain JSON values."""
+    return record.model_dump(mode="json")
