@@ -1,0 +1,68 @@
+"""The folder of tools is complete and every tool is well declared."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import agents.tools
+from agents.tool import Effect
+from agents.tools import CONFINED, confined_tools
+from agents.tools.alerts import AlertFacts, IncidentFacts, alert_tools
+
+NOT_CONFINED = {"alerts"}
+
+
+class NoAlerts:
+    """An alert book without alerts."""
+
+    async def related(self, service: str, since: float) -> list[AlertFacts]:
+        """Return nothing."""
+        return []
+
+    async def incident(self, incident_id: str) -> IncidentFacts | None:
+        """Return nothing."""
+        return None
+
+
+ALL = (*confined_tools(), *alert_tools(NoAlerts()))
+
+
+def test_no_file_of_the_folder_is_forgotten() -> None:
+    """Every module of the folder is listed, or known to need a port."""
+    folder = Path(agents.tools.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+
+    assert modules == set(CONFINED) | NOT_CONFINED
+
+
+def test_names_are_unique_and_say_their_module() -> None:
+    """A tool is named after its file, and no two have one name."""
+    names = [tool.name for tool in ALL]
+
+    assert len(set(names)) == len(names)
+    for module in CONFINED:
+        for tool in import_module(f"agents.tools.{module}").TOOLS:
+            assert tool.name.startswith(f"{module}.")
+
+
+def test_every_tool_is_described_and_refuses_unknown_arguments() -> None:
+    """A model and a person can read what it does; a misspelt argument is an error."""
+    for tool in ALL:
+        assert tool.description.endswith(".")
+        assert tool.arguments.model_config.get("extra") == "forbid"
+        assert tool.output.__doc__
+
+
+def test_only_services_are_written_to() -> None:
+    """The tools that change something are known by name."""
+    writing = {tool.name for tool in ALL if tool.effect is Effect.WRITES}
+
+    assert writing == {"service.rollback", "service.restart"}
+
+
+def test_text_from_outside_is_untrusted() -> None:
+    """Logs, web pages, alerts and command output are never trusted."""
+    trusted = {tool.name.split(".")[0] for tool in ALL if tool.is_trusted}
+
+    assert trusted == {"metrics", "deploys", "chart"}
