@@ -32,6 +32,8 @@ from config.specs import ServicesFile
 
 LENGTH_BYTES = 8
 RESULT = "result"
+OUT_OF_MEMORY_WORDS = ("failed to map segment", "Cannot allocate memory")
+"""How a library that cannot be loaded, or a process that cannot be forked, puts it."""
 RETRY, FAILED, TRANSIENT, MEMORY, BUG = "retry", "failed", "transient", "memory", "bug"
 
 
@@ -72,7 +74,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception as error:  # a bug in the tool: its traceback goes to stderr, once
-        if isinstance(error.__cause__, MemoryError):
+        if isinstance(error.__cause__, MemoryError) or any(
+            words in str(error) for words in OUT_OF_MEMORY_WORDS
+        ):
             raise MemoryError from error
         import traceback
 

@@ -43,6 +43,8 @@ async def behave(context: ToolContext, args: Arguments) -> ToolResult:
             _note(args.path, _spawn())
         case "memory":
             text = str(len(bytearray(4 * 1024**3)))
+        case "load":
+            raise ImportError("libx.so: failed to map segment from shared object")
         case "burn":
             while True:
                 time.monotonic()

@@ -94,10 +94,11 @@ async def test_cancelling_kills_the_tool(tmp_path: Path) -> None:
     assert await is_gone(child)
 
 
-async def test_too_much_memory_is_said_so() -> None:
+@pytest.mark.parametrize("how", ["memory", "load"])
+async def test_too_much_memory_is_said_so(how: str) -> None:
     """Running out of its memory is told as that, with what to do."""
     with pytest.raises(ToolFailed, match="more memory than its 512 MiB"):
-        await behave("memory", limits=Limits(memory_mib=512))
+        await behave(how, limits=Limits(memory_mib=512))
 
 
 async def test_too_much_output_is_said_so() -> None:
