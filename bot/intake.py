@@ -1,0 +1,390 @@
+"""What comes in: typed goals and delivered alerts become incidents and runs.
+
+Nothing that was accepted is lost: alerts and the work that follows from them are kept in one
+atomic step; `reconcile` does what a crash, a full channel or a silent platform left undone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from agents.domain import Goal, JsonObject, Origin, ThreadRef
+from agents.plan import plan_from_workflow
+from agents.redact import redact
+from agents.wording import one_line
+from bot.matching import Match, allowed_values, choices, convert, match
+from bot.platforms.port import Platform, PlatformBusyError, PlatformError
+from bot.routes import route_for
+from bot.sources import ALERT_SOURCES
+from bot.sources.base import BadDeliveryError
+from config.contents import Catalogue
+from config.nearest import hint
+from config.specs import WorkflowSpec
+from jobs.commands import Refused, Signal
+from jobs.incident_store import IncidentStore
+from jobs.incidents import (
+    MAX_TOLD_ALERTS,
+    AlertState,
+    Arrival,
+    Incident,
+    held_back,
+    run_not_needed,
+    run_started,
+    told,
+    with_thread,
+)
+from jobs.service import Runs, UnknownRunError
+from jobs.state import Person, Run
+from jobs.store import ConflictError, StoreUnavailableError
+
+__all__ = ["BadDeliveryError", "Intake", "Receipt", "Submission", "UnknownSourceError"]
+
+log = structlog.get_logger(__name__)
+
+MAX_GOAL_CHARS = 2_000
+MAX_TITLE_CHARS = 100
+MAX_STARTS_PER_MINUTE = 10
+"""Runs that alerts may start in one channel within a minute; the others wait, visibly."""
+MAX_RUNS_PER_INCIDENT = 5
+"""An alert that comes back again and again is not investigated each time."""
+MAX_DUE = 100
+MAX_TRIES = 20
+RECONCILE_S = 1.0
+DEFAULT_PLATFORM = "console"
+
+
+class UnknownSourceError(BadDeliveryError):
+    """No alert source of that name is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What became of a typed goal. Without a run, `choices` are goals that would fit."""
+
+    run_id: str | None
+    sentence: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery. `cut_off` counts alerts that the source left out of it."""
+
+    accepted: int
+    repeated: int
+    incident_ids: tuple[str, ...] = ()
+    cut_off: int = 0
+
+
+class Intake:
+    """Turns what comes in into incidents and runs. `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        runs: Runs,
+        incidents: IncidentStore,
+        platforms: Mapping[str, Platform],
+        clock: Callable[[], float] = time.time,
+        starts_per_minute: int = MAX_STARTS_PER_MINUTE,
+    ) -> None:
+        self._catalogue = catalogue
+        self._runs = runs
+        self._incidents = incidents
+        self._platforms = platforms
+        self._clock = clock
+        self._starts_per_minute = starts_per_minute
+        self._sources = {source.name: source for source in ALERT_SOURCES}
+
+    async def submit(
+        self, text: str, person: Person, channel: str, key: str, thread: ThreadRef | None = None
+    ) -> Submission:
+        """Start the run that a typed goal asks for; the same key gives the same run."""
+        run_id = goal_run_id(key)
+        known = await self._runs.store.load(run_id)
+        if known is not None:
+            return Submission(run_id, f"That goal was taken before; its run is {run_id}.")
+        text = redact(text.strip()[:MAX_GOAL_CHARS])
+        workflows = self._catalogue.workflows
+        if not text:
+            return Submission(None, "Say what is wanted, for example:", choices(workflows))
+        found = match(text, workflows, self._catalogue.services)
+        if not isinstance(found, Match):
+            log.info("goal_matches_nothing", person=person.id)
+            return Submission(None, found.sentence, found.choices)
+        if thread is None:
+            try:
+                platform = self._platform_of(person)
+                title = one_line(text, MAX_TITLE_CHARS)
+                thread = await platform.open_thread(channel, title, f"{run_id}:thread")
+            except PlatformError as error:
+                return Submission(None, f"No thread could be opened in {channel}: {error}")
+        goal = Goal(
+            text=text,
+            requester_id=person.id,
+            requester_name=person.name,
+            origin=Origin.MESSAGE,
+            thread=thread,
+            inputs=found.inputs,
+        )
+        await self._runs.start(run_id, goal, plan_from_workflow(found.workflow))
+        log.info("goal_started", run_id=run_id, workflow=found.workflow.name, person=person.id)
+        return Submission(run_id, f"Started {found.why}")
+
+    def _platform_of(self, person: Person) -> Platform:
+        """Return the platform that the person's id names, else the console, else any."""
+        names = (person.id.partition(":")[0], DEFAULT_PLATFORM, *self._platforms)
+        return self._platforms[next(name for name in names if name in self._platforms)]
+
+    async def deliver(self, source_name: str, body: bytes) -> Receipt:
+        """Take in one delivery as a whole; BadDeliveryError when it cannot be read.
+
+        Once this returns, the alerts are kept and their runs will start. They are started here
+        at once where that is possible, so that nobody waits for the next `reconcile`.
+        """
+        arrivals = self.arrivals(source_name, body)
+        if not arrivals:
+            return Receipt(0, 0)
+        outcomes = await self._incidents.accept(arrivals, self._clock())
+        repeated = sum(outcome.is_repeat for outcome in outcomes)
+        changed = dict.fromkeys(o.incident_id for o in outcomes if not o.is_repeat)
+        receipt = Receipt(
+            accepted=len(outcomes) - repeated,
+            repeated=repeated,
+            incident_ids=tuple(dict.fromkeys(outcome.incident_id for outcome in outcomes)),
+            cut_off=max(arrival.alert.cut_off for arrival in arrivals),
+        )
+        log.info(
+            "alerts_accepted",
+            source=source_name,
+            accepted=receipt.accepted,
+            repeated=repeated,
+            cut_off=receipt.cut_off,
+            incidents=len(receipt.incident_ids),
+        )
+        for incident_id in changed:
+            await self._settle_safely(incident_id)
+        return receipt
+
+    def arrivals(self, source_name: str, body: bytes) -> list[Arrival]:
+        """Read a delivery and find the route of each alert."""
+        spec = self._catalogue.sources.get(source_name)
+        if spec is None:
+            known = hint(source_name, self._catalogue.sources) or "add it to sources.yaml"
+            raise UnknownSourceError(f"There is no alert source {source_name!r}; {known}")
+        alerts = self._sources[spec.kind].parse(body, source_name, spec)
+        routes = self._catalogue.routes
+        return [Arrival(alert, route_for(routes, alert)) for alert in alerts]
+
+    async def reconcile(self) -> int:
+        """Do what is still due for incidents, oldest first; return how many were looked at."""
+        due = await self._incidents.due(MAX_DUE)
+        for incident in due:
+            await self._settle_safely(incident.id)
+        return len(due)
+
+    async def keep_reconciling(self, every_s: float = RECONCILE_S) -> None:
+        """Reconcile again and again until cancelled; one leader does it."""
+        while True:
+            try:
+                await self.reconcile()
+            except StoreUnavailableError as error:
+                log.warning("reconcile_waits_for_store", reason=str(error))
+            await asyncio.sleep(every_s)
+
+    async def _settle_safely(self, incident_id: str) -> None:
+        """Do what is due for an incident; what fails now is tried again by `reconcile`."""
+        try:
+            await self._settle(incident_id)
+        except (StoreUnavailableError, ConflictError) as error:
+            log.warning("incident_left_for_later", incident_id=incident_id, reason=str(error))
+
+    async def _settle(self, incident_id: str) -> None:
+        """Open the thread, start the run, tell it what happened: each noted when it is done.
+
+        Every part may be repeated: threads and runs have keys made of the incident's id.
+        """
+        for _ in range(MAX_TRIES):
+            before = await self._incidents.get(incident_id)
+            if before is None or not before.is_due:
+                return
+            after = await self._with_thread(before)
+            if after.thread is not None and after.needs_run:
+                after = await self._with_run(after, after.thread)
+            if after.unsent and not after.needs_run:
+                after = await self._with_signals(after)
+            if after == before:
+                return
+            try:
+                await self._incidents.update(before, after)
+            except ConflictError:
+                continue
+            return
+        raise ConflictError(incident_id)
+
+    async def _with_thread(self, incident: Incident) -> Incident:
+        if incident.thread is not None:
+            return incident
+        platform = self._platforms.get(incident.platform)
+        if platform is None:
+            known = hint(incident.platform, self._platforms)
+            why = f"Route {incident.route} names the platform {incident.platform}; {known}"
+            return held_back(incident, why)
+        title = one_line(
+            f"{incident.service}: {incident.title}" if incident.service else incident.title,
+            MAX_TITLE_CHARS,
+        )
+        try:
+            thread = await platform.open_thread(
+                incident.channel, title, f"incident:{incident.id}:thread"
+            )
+        except PlatformBusyError:
+            return incident
+        except PlatformError as error:
+            return held_back(incident, f"No thread could be opened: {error}")
+        return with_thread(incident, thread)
+
+    async def _with_run(self, incident: Incident, thread: ThreadRef) -> Incident:
+        """Start the run that the incident needs, or note why there is none (yet)."""
+        if incident.run_ids and await self._is_going(incident.run_ids[-1]):
+            return run_not_needed(incident)
+        if incident.is_resolved and incident.waiting:
+            return run_not_needed(incident, "It was resolved before a run could start.")
+        if len(incident.run_ids) >= MAX_RUNS_PER_INCIDENT:
+            count = len(incident.run_ids)
+            why = f"It came back, but {count} runs have looked at it already: ask for one by hand."
+            return run_not_needed(incident, why)
+        workflow = self._catalogue.workflows.get(incident.workflow)
+        if workflow is None:
+            known = hint(incident.workflow, self._catalogue.workflows)
+            why = f"Route {incident.route} names the workflow {incident.workflow}; {known}"
+            return run_not_needed(incident, why)
+        lead = _lead(incident)
+        inputs, problem = alert_inputs(workflow, lead, self._catalogue.services)
+        if problem:
+            return run_not_needed(incident, f"No run was started: {problem}")
+        run_id = incident.next_run_id
+        place = f"{incident.platform}:{incident.channel}"
+        most = self._starts_per_minute
+        if not await self._incidents.claim_start(place, run_id, self._clock(), most):
+            why = (
+                f"Waiting: {most} runs were started in {incident.channel} within a minute; "
+                "this one starts as soon as there is room."
+            )
+            return held_back(incident, why)
+        goal = Goal(
+            text=_goal_text(incident, lead),
+            requester_id=f"source:{lead.alert.source}",
+            requester_name=lead.alert.source,
+            origin=Origin.ALERT,
+            thread=thread,
+            inputs=inputs,
+            facts=_facts(incident, lead),
+            incident_id=incident.id,
+        )
+        await self._runs.start(run_id, goal, plan_from_workflow(workflow))
+        log.info("incident_run_started", incident_id=incident.id, run_id=run_id)
+        return run_started(incident, run_id)
+
+    async def _with_signals(self, incident: Incident) -> Incident:
+        """Tell the incident's run what happened; a run that has ended need not know."""
+        if incident.run_ids:
+            for moment in incident.unsent:
+                try:
+                    await self._runs.send(incident.run_ids[-1], Signal(moment))
+                except (UnknownRunError, Refused):
+                    break
+        return told(incident, incident.unsent)
+
+    async def _is_going(self, run_id: str) -> bool:
+        run: Run | None = await self._runs.store.load(run_id)
+        return run is not None and not run.is_over
+
+
+def goal_run_id(key: str) -> str:
+    """Return the id of the run that a goal of this key has."""
+    return f"run-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def alert_inputs(
+    workflow: WorkflowSpec, state: AlertState, services: Mapping[str, object]
+) -> tuple[JsonObject, str]:
+    """Return the workflow's inputs as the alert's labels give them, or a sentence on what lacks."""
+    inputs: JsonObject = {}
+    for name, spec in workflow.inputs.items():
+        label = spec.label or name
+        text = state.alert.labels.get(label)
+        if text is None:
+            if spec.default is not None:
+                inputs[name] = spec.default
+            elif spec.required:
+                return {}, (
+                    f"workflow {workflow.name} needs {name}, and the alert has no label {label}; "
+                    "add the label, or a route for this alert with another workflow."
+                )
+            continue
+        value, problem = convert(text, spec, allowed_values(spec, services))
+        if problem:
+            where = "; it must stand in services.yaml." if spec.one_of == "services" else ""
+            return {}, f"label {label}: {problem}{where}"
+        inputs[name] = value
+    return inputs, ""
+
+
+def _lead(incident: Incident) -> AlertState:
+    """Return the alert that a run is about: the first that fires, else the first."""
+    states = [incident.alerts[key] for key in incident.shown if key in incident.alerts]
+    return next((state for state in states if state.alert.is_firing), states[0])
+
+
+def _summary(state: AlertState) -> str:
+    annotations = state.alert.annotations
+    return annotations.get("summary") or annotations.get("description", "")
+
+
+def _goal_text(incident: Incident, lead: AlertState) -> str:
+    about = f" on {incident.service}" if incident.service else ""
+    summary = _summary(lead)
+    return one_line(
+        f"Find out why {lead.alert.title} fires{about}" + (f": {summary}" if summary else "."),
+        MAX_GOAL_CHARS,
+    )
+
+
+def _facts(incident: Incident, lead: AlertState) -> JsonObject:
+    """Return what came with the incident; untrusted text. `alert` is the one it is about."""
+    states = [incident.alerts[key] for key in incident.shown if key in incident.alerts]
+    return {
+        "alert": _alert_facts(lead),
+        "alerts": [_alert_facts(state) for state in states[:MAX_TOLD_ALERTS]],
+        "alert_count": incident.total,
+        "incident": {
+            "id": incident.id,
+            "title": incident.title,
+            "service": incident.service,
+            "severity": incident.severity,
+            "opened_at": incident.opened_at,
+        },
+    }
+
+
+def _alert_facts(state: AlertState) -> JsonObject:
+    alert = state.alert
+    return {
+        "title": alert.title,
+        "severity": alert.severity,
+        "summary": _summary(state),
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "started_at": state.starts_at,
+        "source": alert.source,
+        "fingerprint": alert.fingerprint,
+        "url": alert.url,
+    }
