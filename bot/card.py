@@ -1,0 +1,269 @@
+"""One live message: the latest wins, one call is in flight, and the last frame always arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from agents.domain import ThreadRef
+from bot.budgets import Budget, Urgency, gap_s, pace_of
+from bot.platforms.port import (
+    MessageGoneError,
+    MessageRef,
+    Platform,
+    PlatformBusyError,
+    PlatformError,
+)
+from bot.progress_store import SupersededError
+from bot.views import IncidentView, RunView
+from jobs.state import TERMINAL
+from jobs.store import StoreUnavailableError
+
+log = structlog.get_logger(__name__)
+
+MAX_FAILURES = 3
+RETRY_S = 1.0
+MAX_LOOK_RETRY_S = 60.0
+LOOK_S = 0.1
+"""Least time between two looks at what a card shows: looking costs work of our own."""
+LOOK_PER_CARD_S = 0.01
+
+CardView = RunView | IncidentView
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a card should show now. `is_settled`: nothing more is known to come."""
+
+    thread: ThreadRef
+    view: CardView
+    is_settled: bool
+    is_over: bool
+    age_s: float = 0.0
+    before: Callable[[], Awaitable[None]] | None = None
+    """What must be in the thread before the card."""
+    after: Callable[[], Awaitable[None]] | None = None
+    """What follows once the card is there (or cannot be): idempotent."""
+
+
+class Board:
+    """What all cards of a process share: platforms, their budgets, the count of live cards."""
+
+    def __init__(self, platforms: Mapping[str, Platform], clock: Callable[[], float]) -> None:
+        self.platforms = platforms
+        self.clock = clock
+        self.live = 0
+        self._budgets: dict[str, Budget] = {}
+
+    def budget(self, platform: str) -> Budget:
+        """Return what is left for the platform."""
+        if platform not in self._budgets:
+            self._budgets[platform] = Budget.full(pace_of(platform), self.clock())
+        return self._budgets[platform]
+
+    def note(self, platform: str, budget: Budget) -> None:
+        """Remember what is left for the platform."""
+        self._budgets[platform] = budget
+
+    @property
+    def look_s(self) -> float:
+        """How long a card waits between two looks."""
+        return max(LOOK_S, self.live * LOOK_PER_CARD_S)
+
+
+class Card:
+    """Keeps one message of a subject up to date until the subject is over."""
+
+    def __init__(
+        self,
+        key: str,
+        board: Board,
+        look: Callable[[], Awaitable[Frame | None]],
+        settle: Callable[[Card], Awaitable[None]],
+        *,
+        is_known: bool,
+    ) -> None:
+        self._key = key
+        self._board = board
+        self._look = look
+        self._settle = settle
+        self._may_exist = is_known
+        """The message may be there already, showing something old: the first post is edited."""
+        self._dirty = asyncio.Event()
+        self._message: MessageRef | None = None
+        self._shown: CardView | None = None
+        self._shown_at = float("-inf")
+        self._generation = 1
+        self._failures = 0
+        self._is_stopped = False
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether something changed since the last look."""
+        return self._dirty.is_set()
+
+    def touch(self) -> None:
+        """Say that what it shows has changed."""
+        self._dirty.set()
+
+    async def run(self) -> None:
+        """Show the latest until the subject is over and its last frame is shown."""
+        look_failures = 0
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            try:
+                is_done = await self._turn()
+                look_failures = 0
+            except SupersededError:
+                raise
+            except StoreUnavailableError:
+                await self._again(RETRY_S)
+                continue
+            except PlatformError as error:
+                # What stands around the card failed; the card itself counts its own failures.
+                log.warning("card_surroundings_failed", card=self._key, reason=str(error))
+                await self._again(RETRY_S)
+                continue
+            except Exception:  # a bug with one card must not end the others
+                look_failures += 1
+                log.exception("card_crashed", card=self._key)
+                await self._again(min(RETRY_S * 2**look_failures, MAX_LOOK_RETRY_S))
+                continue
+            if is_done:
+                return
+            await asyncio.sleep(self._board.look_s)
+
+    async def _again(self, after_s: float) -> None:
+        self._dirty.set()
+        await asyncio.sleep(after_s)
+
+    async def _turn(self) -> bool:
+        """Look once and show it if it is time; whether all is done."""
+        frame = await self._look()
+        if frame is None:
+            await self._settle(self)
+            return True
+        wait_s = await self._show(frame)
+        is_there = self._message is not None or self._is_stopped
+        if frame.after is not None and is_there:
+            await frame.after()
+        if wait_s > 0:
+            await self._wait_for_change(wait_s)
+            self._dirty.set()
+            return False
+        if frame.is_settled and not self.is_dirty:
+            await self._settle(self)
+            return frame.is_over and not self.is_dirty
+        return False
+
+    async def _wait_for_change(self, at_most_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._dirty.wait(), at_most_s)
+        except TimeoutError:
+            return
+
+    async def _show(self, frame: Frame) -> float:
+        """Send the frame if it differs and may be sent; return how long it has to wait."""
+        if self._is_stopped or same(frame.view, self._shown):
+            return 0.0
+        platform = self._board.platforms.get(frame.thread.platform)
+        if platform is None:
+            log.error("card_without_platform", card=self._key, platform=frame.thread.platform)
+            self._is_stopped = True
+            return 0.0
+        urgency = urgency_of(self._shown, frame.view)
+        if (wait_s := self._wait_s(frame, urgency)) > 0:
+            return wait_s
+        now = self._board.clock()
+        budget = self._board.budget(platform.name)
+        self._board.note(platform.name, budget.spend(now))
+        try:
+            await self._send(platform, frame)
+        except PlatformBusyError as busy:
+            budget = self._board.budget(platform.name).freeze(
+                self._board.clock(), busy.retry_after_s
+            )
+            self._board.note(platform.name, budget)
+            return budget.wait_s(self._board.clock(), urgency)
+        except MessageGoneError:
+            self._message, self._may_exist = None, True
+            self._generation += 1
+            return self._failed("the message is gone; a new one follows")
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # a platform may fail in ways that are its own
+            return self._failed(f"{type(error).__name__}: {error}")
+        self._failures = 0
+        self._shown, self._shown_at = frame.view, self._board.clock()
+        return 0.0
+
+    def _wait_s(self, frame: Frame, urgency: Urgency) -> float:
+        now = self._board.clock()
+        budget = self._board.budget(frame.thread.platform)
+        wait_s = budget.wait_s(now, urgency)
+        if urgency is Urgency.DETAIL:
+            gap = gap_s(budget.pace, frame.age_s, self._board.live) * budget.factor(now)
+            wait_s = max(wait_s, self._shown_at + gap - now)
+        return wait_s
+
+    async def _send(self, platform: Platform, frame: Frame) -> None:
+        if self._message is not None:
+            await platform.edit(self._message, frame.view)
+            return
+        if frame.before is not None:
+            await frame.before()
+        suffix = f":{self._generation}" if self._generation > 1 else ""
+        self._message = await platform.post(frame.thread, frame.view, f"{self._key}{suffix}")
+        if self._may_exist:
+            await platform.edit(self._message, frame.view)
+
+    def _failed(self, reason: str) -> float:
+        """Count a failure; after three in a row the card stays as it is, and posts go on."""
+        self._failures += 1
+        self._is_stopped = self._failures >= MAX_FAILURES
+        event = "card_stopped" if self._is_stopped else "card_failed"
+        log.warning(event, card=self._key, failures=self._failures, reason=reason)
+        return 0.0 if self._is_stopped else RETRY_S * 2 ** (self._failures - 1)
+
+
+def same(new: CardView, shown: CardView | None) -> bool:
+    """Whether two views look the same; the version alone is nothing to see."""
+    if isinstance(new, RunView) and isinstance(shown, RunView):
+        return replace(new, version=0) == replace(shown, version=0)
+    return new == shown
+
+
+def urgency_of(shown: CardView | None, new: CardView) -> Urgency:
+    """Return how much it matters to show the new view instead of the one shown."""
+    if isinstance(new, RunView):
+        return _run_urgency(shown if isinstance(shown, RunView) else None, new)
+    before = shown if isinstance(shown, IncidentView) else None
+    if before is None or before.status != new.status:
+        return Urgency.FINAL if new.resolved_at is not None else Urgency.APPROVAL
+    is_phase = before.run_ids != new.run_ids or len(before.alerts) != len(new.alerts)
+    return Urgency.PHASE if is_phase else Urgency.DETAIL
+
+
+def _run_urgency(shown: RunView | None, new: RunView) -> Urgency:
+    if new.status in TERMINAL:
+        return Urgency.FINAL
+    if shown is None:
+        return Urgency.APPROVAL
+    if _asked(shown) != _asked(new):
+        return Urgency.APPROVAL
+    if _statuses(shown) != _statuses(new):
+        return Urgency.PHASE
+    return Urgency.DETAIL
+
+
+def _asked(view: RunView) -> list[tuple[object, ...]]:
+    approvals = [(a.id, a.status, a.revision, a.votes, a.escalated_at) for a in view.approvals]
+    return [*approvals, *((question.id, question.answer) for question in view.questions)]
+
+
+def _statuses(view: RunView) -> list[tuple[str, str]]:
+    return [(step.id, step.status.value) for step in view.steps]
