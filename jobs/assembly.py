@@ -1,0 +1,102 @@
+"""Puts a worker process together: the one place that knows everything a worker is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from time import time
+
+from agents.registry import report_outputs, tool_schemas
+from agents.tool import Toolbox
+from agents.tools import confined_tools
+from agents.tools.alerts import AlertBook, alert_tools
+from config.catalogue import load_catalogue
+from config.contents import Catalogue
+from config.settings import Settings
+from jobs.calling import Rules
+from jobs.executor import Executor
+from jobs.incident_store import MemoryIncidentStore, RedisIncidentStore
+from jobs.keeper import Keeper
+from jobs.observe import configure_logging, configure_sentry
+from jobs.parent import run_parent
+from jobs.redis_client import connect
+from jobs.redis_store import RedisStore
+from jobs.service import Runs
+from jobs.ticket_queue import release_worker
+from jobs.worker import AsyncWorker
+
+
+def all_tools(book: AlertBook) -> Toolbox:
+    """Return every tool; those that read alerts get them from `book`."""
+    return Toolbox((*confined_tools(), *alert_tools(book)))
+
+
+def read_catalogue(settings: Settings) -> Catalogue:
+    """Return the checked catalogue; CatalogueError lists what is wrong with it."""
+    tools = all_tools(MemoryIncidentStore())
+    return load_catalogue(settings.config_dir, tool_schemas(tools), report_outputs())
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """What each worker of one parent shares; made before the fork, so without connections."""
+
+    settings: Settings
+    catalogue: Catalogue
+    redis_url: str
+
+    async def serve(self, name: str) -> None:
+        """Be one worker until told to leave."""
+        client = connect(self.redis_url)
+        runs = Runs(RedisStore(client), time)
+        executor = Executor(
+            runs=runs,
+            agents=self.catalogue.agents,
+            toolbox=all_tools(RedisIncidentStore(client)),
+            rules=rules_of(self.catalogue),
+            clock=time,
+            worker=name,
+        )
+        worker = AsyncWorker(
+            self.redis_url,
+            name,
+            executor.run_ticket,
+            slots=self.settings.slots,
+            drain_s=self.settings.drain_s,
+        )
+        chores = [
+            asyncio.create_task(executor.keep_leases()),
+            asyncio.create_task(Keeper(runs, time).keep()),
+        ]
+        try:
+            await worker.serve()
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await client.aclose()
+
+    def bury(self, name: str) -> None:
+        """End a dead worker's leases and tickets at once: its steps go to others in a moment."""
+
+        async def expire() -> None:
+            client = connect(self.redis_url)
+            await RedisStore(client).expire_worker(name)
+            await client.aclose()
+
+        asyncio.run(expire())
+        release_worker(self.redis_url, name)
+
+
+def rules_of(catalogue: Catalogue) -> Rules:
+    """Return what workers need of the catalogue besides agents."""
+    return Rules(world=catalogue.world, policies=catalogue.policies)
+
+
+def run_workers(settings: Settings, redis_url: str) -> int:
+    """Run the worker parent until it is told to stop; returns its exit code."""
+    configure_logging(settings.log_level, as_json=settings.log_json)
+    if settings.sentry_dsn is not None:
+        configure_sentry(settings.sentry_dsn.get_secret_value(), settings.environment, "worker")
+    process = WorkerProcess(settings, read_catalogue(settings), redis_url)
+    return run_parent(settings.workers, process.serve, on_death=process.bury)
