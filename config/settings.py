@@ -77,6 +77,10 @@ class Settings(BaseModel):
     )
     retention_days: int = Field(30, ge=1, le=3_650, description="How long ended runs are kept.")
     sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; secret.")
+    server_url: str | None = Field(
+        None, description="The bot that commands such as `muster goal` speak to."
+    )
+    token: SecretStr | None = Field(None, description="Your token for it; secret.")
     secret_key: SecretStr | None = Field(
         None, description="Signs console sessions; secret; made once in state_dir when not set."
     )

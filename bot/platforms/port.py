@@ -36,7 +36,9 @@ class PlatformBusyError(PlatformError):
 class Platform(Protocol):
     """A chat system. `key` makes a post idempotent: the same key posts once, ever."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The platform's name in routes, threads and people's ids."""
 
     async def open_thread(self, channel: str, title: str, key: str) -> ThreadRef:
         """Return the thread opened under this key, opening it when there is none."""

@@ -1,0 +1,196 @@
+"""Puts the bot process together: the one place that knows everything it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import time
+from typing import Any
+
+import redis.asyncio as aioredis
+import structlog
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from bot.access import (
+    Server,
+    people_with_local,
+    read_sign_in,
+    secret_key,
+    write_server,
+)
+from bot.desk import Desk
+from bot.intake import Intake
+from bot.leader import RedisElection, lead
+from bot.outbox import Outbox, RedisOutboxStore
+from bot.platforms.console.adapter import ConsolePlatform
+from bot.platforms.console.redis_store import RedisConsoleStore
+from bot.platforms.port import Platform
+from bot.present import Presenter
+from bot.progress import Progress
+from bot.progress_store import RedisProgressStore
+from bot.web.app import create_app
+from bot.web.deps import DemoSignIn, Readiness, WebDeps
+from config.contents import Catalogue
+from config.settings import Settings
+from jobs.assembly import all_tools, read_catalogue
+from jobs.broker import live_workers
+from jobs.incident_store import RedisIncidentStore
+from jobs.keeper import Keeper
+from jobs.observe import configure_logging, configure_sentry
+from jobs.redis_client import connect
+from jobs.redis_store import RedisStore
+from jobs.service import Runs
+
+log = structlog.get_logger(__name__)
+
+SHUTDOWN_S = 5
+PING_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class BotProcess:
+    """The bot of one state directory: HTTP, live progress, outbox, intake, and a keeper."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    redis_url: str
+    catalogue: Catalogue
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM or Ctrl-C."""
+        client = connect(self.redis_url)
+        store = RedisStore(client)
+        runs = Runs(store, time)
+        incidents = RedisIncidentStore(client)
+        toolbox = all_tools(incidents)
+        presenter = Presenter(self.catalogue, toolbox)
+        console = RedisConsoleStore(client)
+        platforms: Mapping[str, Platform] = {"console": ConsolePlatform(console, time)}
+        outbox = Outbox(RedisOutboxStore(client), platforms)
+        intake = Intake(
+            catalogue=self.catalogue, runs=runs, incidents=incidents, platforms=platforms
+        )
+        progress = Progress(
+            store=store,
+            incidents=incidents,
+            platforms=platforms,
+            outbox=outbox,
+            presenter=presenter,
+            memory=RedisProgressStore(client),
+        )
+        desk = Desk(
+            runs=runs, intake=intake, incidents=incidents, presenter=presenter, toolbox=toolbox
+        )
+
+        async def lead_everything(token: int) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(progress.run(token))
+                group.create_task(outbox.run())
+                group.create_task(intake.keep_reconciling())
+
+        chores = [
+            asyncio.create_task(lead(RedisElection(client), lead_everything), name="lead"),
+            asyncio.create_task(Keeper(runs, time).keep(), name="keeper"),
+        ]
+        try:
+            await self._serve_http(self._web_deps(desk, console, client), chores)
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await client.aclose()
+
+    def _web_deps(self, desk: Desk, console: RedisConsoleStore, client: Any) -> WebDeps:
+        settings = self.settings
+        sign_in = read_sign_in(settings.state_dir)
+        configured = settings.secret_key.get_secret_value() if settings.secret_key else ""
+        return WebDeps(
+            desk=desk,
+            console=console,
+            people=people_with_local(self.catalogue, sign_in),
+            sources=self.catalogue.sources,
+            environ=self.environ,
+            secret_key=secret_key(settings.state_dir, configured),
+            clock=time,
+            readiness=lambda: readiness(client),
+            registry=CollectorRegistry(),
+            public_url=settings.public_url or "",
+            demo=DemoSignIn(sign_in.key, sign_in.people) if sign_in else None,
+            channels=channels(self.catalogue),
+        )
+
+    async def _serve_http(self, deps: WebDeps, chores: list[asyncio.Task[None]]) -> None:
+        app = create_app(deps)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=self.settings.host,
+                port=self.settings.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_S,
+                lifespan="on",
+            )
+        )
+
+        def leave() -> None:
+            app.state.live.close()
+            server.should_exit = True
+
+        loop = asyncio.get_running_loop()
+        serving = asyncio.create_task(server.serve(), name="http")
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
+            await asyncio.sleep(0.01)
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, leave)
+        if server.started:
+            port = server.servers[0].sockets[0].getsockname()[1]
+            self._announce(port)
+        done, _ = await asyncio.wait({serving, *chores}, return_when=asyncio.FIRST_COMPLETED)
+        leave()
+        await serving
+        for task in done:
+            task.result()
+
+    def _announce(self, port: int) -> None:
+        """Tell commands on this machine where the bot is."""
+        sign_in = read_sign_in(self.settings.state_dir)
+        url = f"http://{self.settings.host}:{port}"
+        write_server(self.settings.state_dir, Server(url, sign_in.token if sign_in else ""))
+        log.info("serving", url=url)
+
+
+async def readiness(client: aioredis.Redis) -> Readiness:
+    """Look whether Redis answers and a worker is alive."""
+    checks: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(PING_S):
+            await client.ping()
+            checks["redis"] = "ok"
+            workers = await live_workers(client)
+    except (aioredis.RedisError, OSError, TimeoutError) as error:
+        return Readiness(False, {**checks, "redis": f"cannot be reached: {error}"})
+    checks["workers"] = f"{len(workers)} alive" if workers else "none alive: start muster worker"
+    return Readiness(bool(workers), checks)
+
+
+def channels(catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the console's channels, that of the first route first."""
+    named = [route.channel for route in catalogue.routes if route.platform == "console"]
+    return tuple(dict.fromkeys(named)) or ("incidents",)
+
+
+def run_bot(settings: Settings, environ: Mapping[str, str], redis_url: str) -> int:
+    """Run the bot process until it is told to stop; returns its exit code."""
+    configure_logging(settings.log_level, as_json=settings.log_json)
+    if settings.sentry_dsn is not None:
+        configure_sentry(settings.sentry_dsn.get_secret_value(), settings.environment, "bot")
+    process = BotProcess(settings, environ, redis_url, read_catalogue(settings))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(process.serve())
+    return 0

@@ -1,0 +1,94 @@
+"""Speaks to a running bot over its HTTP API, for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from bot.access import DEMO_DIR, Server, read_server
+from config.settings import Settings
+
+TIMEOUT_S = 15.0
+
+
+class ClientError(Exception):
+    """The bot could not be asked, or refused; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A person's access to one bot."""
+
+    server: Server
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Return the JSON that the bot answers."""
+        return self._send("GET", path, params=params)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Send JSON and return the JSON that the bot answers."""
+        return self._send("POST", path, json=body)
+
+    def stream(self, path: str) -> Iterator[str]:
+        """Yield the data of each event that the bot sends, as it comes."""
+        headers = {**self._headers(), "Accept": "text/event-stream"}
+        timeout = httpx.Timeout(TIMEOUT_S, read=None)
+        with (
+            httpx.Client(base_url=self.server.url, timeout=timeout) as client,
+            client.stream("GET", path, headers=headers) as response,
+        ):
+            if response.is_error:
+                response.read()
+                raise ClientError(_sentence(response))
+            for line in response.iter_lines():
+                if line.startswith("data:"):
+                    yield line.removeprefix("data:").strip()
+
+    def _send(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = httpx.request(
+                method,
+                f"{self.server.url}{path}",
+                headers=self._headers(),
+                timeout=TIMEOUT_S,
+                **options,
+            )
+        except httpx.HTTPError as error:
+            raise ClientError(
+                f"No bot answers at {self.server.url} ({error}); start it with: muster up"
+            ) from error
+        if response.is_error:
+            raise ClientError(_sentence(response))
+        return response.json()
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.server.token}"}
+
+
+def find_server(settings: Settings) -> Server:
+    """Return the bot of this state directory, or of its demo; ClientError when none was started.
+
+    MUSTER_SERVER_URL and MUSTER_TOKEN name another one.
+    """
+    found = read_server(settings.state_dir) or read_server(settings.state_dir / DEMO_DIR)
+    url = settings.server_url or (found.url if found else "")
+    given = settings.token.get_secret_value() if settings.token else ""
+    token = given or (found.token if found else "")
+    if not url:
+        raise ClientError(
+            f"No bot was started in {settings.state_dir}. Start one with `muster up` or `make "
+            "demo`, or set MUSTER_SERVER_URL and MUSTER_TOKEN to speak to another."
+        )
+    return Server(url, token)
+
+
+def _sentence(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+        sentence = " ".join(str(body[key]) for key in ("error", "hint") if body.get(key))
+        return "\n  - ".join([sentence, *body.get("choices", ())])
+    except (ValueError, TypeError, KeyError):
+        return f"The bot answered {response.status_code}."

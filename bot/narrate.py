@@ -1,0 +1,55 @@
+"""One line per thing that happens in a run, for a terminal. Pure."""
+
+from __future__ import annotations
+
+from jobs import events as e
+from jobs.approvals import approvers_text
+from jobs.state import Run
+from jobs.summary import call_text
+
+
+def line(run: Run, event: e.Event) -> str:
+    """Return what happened in one line; empty when it is not worth one. `run` is as after it."""
+    match event:
+        case e.RunStarted():
+            return f"Run {run.id}: {event.goal.text} ({len(event.plan.steps)} steps)"
+        case e.StepStarted(step_id=step_id) if event.attempt == 1:
+            step = run.step(step_id)
+            return f"  ▶ {step.title} · {run.steps[step_id].agent or step.tool}"
+        case e.StepSucceeded(step_id=step_id):
+            return f"  ✓ {run.step(step_id).title}{_took(run, step_id)}"
+        case e.StepFailed(step_id=step_id):
+            return f"  ✗ {run.step(step_id).title}: {event.error}"
+        case e.StepRetried(step_id=step_id):
+            return f"  ↻ {run.step(step_id).title} will be tried again: {event.error}"
+        case e.StepLost(step_id=step_id):
+            return f"  ↻ {run.step(step_id).title}: its worker died, another takes over"
+        case e.ApprovalRequested(approval=approval):
+            calls = "; ".join(call.title for call in approval.calls)
+            who = approvers_text(approval.terms)
+            return f"  ? {approval.title}: {calls}. Waits for {who}"
+        case e.ApprovalEdited():
+            return f"  ✎ {event.person_name} edited the arguments (revision {event.revision})"
+        case e.ApprovalDecided():
+            by = f" by {event.by}" if event.by else ""
+            return f"  ! {run.approvals[event.approval_id].title}: {event.status}{by}"
+        case e.QuestionAsked(question=question):
+            return f"  ? {question.text}"
+        case e.CallFinished():
+            call = run.calls[event.key]
+            return f"  ! {call_text(call)}: {call.status}"
+        case e.SignalReceived(moment=moment):
+            return f"  · {moment.text}"
+        case e.RunStopped():
+            return f"  ■ Stopped by {event.by}"
+        case e.RunEnded():
+            return f"Answer: {event.answer.headline}"
+        case _:
+            return ""
+
+
+def _took(run: Run, step_id: str) -> str:
+    state = run.steps[step_id]
+    if state.started_at is None or state.ended_at is None:
+        return ""
+    return f" · {state.ended_at - state.started_at - state.waited_s:.1f} s"

@@ -1,0 +1,126 @@
+"""`muster up` and `muster serve`: start the stack, or the bot alone, and stop it cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from bot.access import LOCAL_PERSON, SignIn, write_sign_in
+from bot.stack import BAD_START, Stack, StackError
+from config.catalogue import CatalogueError
+from config.settings import Settings
+from jobs.embedded import RedisStartError, StateDirInUseError, attach
+from jobs.observe import configure_logging
+from jobs.redis_binary import NoRedisBinaryError
+from jobs.redis_check import check
+
+READY_S = 60.0
+
+CANNOT_START = (
+    StateDirInUseError,
+    RedisStartError,
+    NoRedisBinaryError,
+    StackError,
+    CatalogueError,
+)
+
+
+def run_up(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Run everything until Ctrl-C; returns the exit code."""
+    configure_logging(settings.log_level, as_json=settings.log_json)
+    problem = port_problem(settings.host, settings.port) or catalogue_problem(settings)
+    if problem:
+        say(problem)
+        return BAD_START
+    return run_until_signal(_up(settings, environ))
+
+
+async def _up(settings: Settings, environ: Mapping[str, str]) -> int:
+    if settings.redis_url and not await redis_is_fit(settings.redis_url):
+        return BAD_START
+    sign_in = SignIn.new((LOCAL_PERSON,))
+    async with Stack(settings, environ) as stack:
+        write_sign_in(settings.state_dir, sign_in)
+        say(f"Muster is starting; open {sign_in.link(settings.url)}")
+        await stack.run()
+    return 0
+
+
+def run_serve(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Run the bot alone, on MUSTER_REDIS_URL or the Redis of a running `up`."""
+    from bot.assembly import run_bot
+
+    running = None if settings.redis_url else attach(settings.state_dir)
+    url = settings.redis_url or (running.url if running else "")
+    if not url:
+        say("There is no Redis to work on: set MUSTER_REDIS_URL, or run `muster up`.")
+        return BAD_START
+    try:
+        return run_bot(settings, environ, url)
+    except CatalogueError as error:
+        say(str(error))
+        return BAD_START
+
+
+def run_until_signal(work: Coroutine[Any, Any, int]) -> int:
+    """Run `work` until it ends or Ctrl-C or SIGTERM cancels it; returns the exit code."""
+
+    async def supervised() -> int:
+        task = asyncio.create_task(work)
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return 0
+
+    try:
+        return asyncio.run(supervised())
+    except CANNOT_START as error:
+        say(str(error))
+        return BAD_START
+
+
+async def redis_is_fit(url: str) -> bool:
+    """Say what is wrong with the configured Redis; False when it cannot be used."""
+    found = await check(url)
+    for problem in found:
+        say(str(problem))
+    return not any(problem.is_fatal for problem in found)
+
+
+def catalogue_problem(settings: Settings) -> str:
+    """Return what is wrong with the catalogue, before anything is started; empty when nothing."""
+    from jobs.assembly import read_catalogue
+
+    try:
+        read_catalogue(settings)
+    except CatalogueError as error:
+        return str(error)
+    return ""
+
+
+def port_problem(host: str, port: int) -> str:
+    """Return why the console cannot listen there; empty when it can."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return (
+                f"The console cannot listen on {host}:{port} ({error.strerror}). Stop what uses "
+                "the port, or set MUSTER_PORT to another one."
+            )
+    return ""
+
+
+def say(sentence: str) -> None:
+    """Print a line for the person at the terminal."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
