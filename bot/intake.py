@@ -54,6 +54,8 @@ MAX_STARTS_PER_MINUTE = 10
 MAX_RUNS_PER_INCIDENT = 5
 """An alert that comes back again and again is not investigated each time."""
 MAX_DUE = 100
+MAX_SETTLED_AT_ONCE = 20
+"""Incidents that a delivery starts itself; the sender waits for them, so the rest comes later."""
 MAX_TRIES = 20
 RECONCILE_S = 1.0
 DEFAULT_PLATFORM = "console"
@@ -154,7 +156,7 @@ class Intake:
             return Receipt(0, 0)
         outcomes = await self._incidents.accept(arrivals, self._clock())
         repeated = sum(outcome.is_repeat for outcome in outcomes)
-        changed = dict.fromkeys(o.incident_id for o in outcomes if not o.is_repeat)
+        due = dict.fromkeys(outcome.incident_id for outcome in outcomes if outcome.is_due)
         receipt = Receipt(
             accepted=len(outcomes) - repeated,
             repeated=repeated,
@@ -169,7 +171,7 @@ class Intake:
             cut_off=receipt.cut_off,
             incidents=len(receipt.incident_ids),
         )
-        for incident_id in changed:
+        for incident_id in list(due)[:MAX_SETTLED_AT_ONCE]:
             await self._settle_safely(incident_id)
         return receipt
 
@@ -205,6 +207,8 @@ class Intake:
             await self._settle(incident_id)
         except (StoreUnavailableError, ConflictError) as error:
             log.warning("incident_left_for_later", incident_id=incident_id, reason=str(error))
+        except Exception:  # a bug with one incident must not hold up the others
+            log.exception("incident_crashed", incident_id=incident_id)
 
     async def _settle(self, incident_id: str) -> None:
         """Open the thread, start the run, tell it what happened: each noted when it is done.

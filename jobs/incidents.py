@@ -185,10 +185,15 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one arrival."""
+    """What became of one arrival.
+
+    `is_due`: something can be done for its incident now, after the batch. One that is held back
+    is looked at again by the clock, not by each alert of a storm.
+    """
 
     incident_id: str
     changes: tuple[Change, ...]
+    is_due: bool = False
 
     @property
     def is_repeat(self) -> bool:
@@ -224,7 +229,7 @@ def fold_all(
     known = {key: list(incidents) for key, incidents in candidates.items()}
     changed: dict[str, Incident] = {}
     grown: dict[str, tuple[str, ...]] = {}
-    outcomes: list[Outcome] = []
+    results: list[tuple[str, tuple[Change, ...]]] = []
     for arrival in arrivals:
         key = group_key(arrival.alert, arrival.route)
         group = known.setdefault(key, [])
@@ -236,8 +241,13 @@ def fold_all(
         else:
             group[group.index(before)] = after
         changed[after.id] = after
-        outcomes.append(Outcome(after.id, changes))
-    return Folded(changed, grown, tuple(outcomes))
+        results.append((after.id, changes))
+    outcomes = tuple(Outcome(key, changes, _can_go_on(changed[key])) for key, changes in results)
+    return Folded(changed, grown, outcomes)
+
+
+def _can_go_on(incident: Incident) -> bool:
+    return incident.is_due and not (incident.waiting and incident.needs_run)
 
 
 def _kept(group: Sequence[Incident], now: float) -> list[Incident]:

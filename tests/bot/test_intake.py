@@ -406,6 +406,41 @@ async def test_runs_that_are_down_do_not_lose_the_alert(
     assert len(await world.run_ids()) == 1
 
 
+async def test_bug_with_one_incident_does_not_hold_up_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in one is logged; the next incident starts, and the first stays due."""
+    claim = world.incidents.claim_start
+
+    async def buggy(place: str, run_id: str, now: float, most: int) -> bool:
+        if run_id == f"run-{first}-1":
+            raise ZeroDivisionError
+        return await claim(place, run_id, now, most)
+
+    arrivals = world.intake.arrivals("alertmanager", am_body())
+    (outcome,) = await world.incidents.accept(arrivals, EPOCH)
+    first = outcome.incident_id
+    monkeypatch.setattr(world.incidents, "claim_start", buggy)
+    world.now += 1
+    await world.deliver(am_alert(service="payments"))
+    await world.intake.reconcile()
+
+    assert len((await world.incident()).run_ids) == 1
+    assert [incident.id for incident in await world.incidents.due()] == [first]
+
+
+async def test_large_delivery_leaves_some_starts_for_later() -> None:
+    """The sender does not wait for hundreds of threads; reconciling opens the rest."""
+    services = {f"s{number}": CATALOGUE.services["checkout"] for number in range(30)}
+    world = World(replace(CATALOGUE, services=services), most=100)
+    await world.deliver(*(am_alert(service=name) for name in services))
+    assert len(world.platform.titles) == 20
+
+    await world.intake.reconcile()
+
+    assert len(await world.run_ids()) == 30
+
+
 async def test_resolved_while_it_waited_needs_no_run() -> None:
     """An incident that is over before its turn came is not investigated."""
     world = World(most=0)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.matching import Match, NoMatch, match, mentioned, stem
+from config.catalogue import load_catalogue
 from config.specs import InputSpec
 from tests.bot.samples import CATALOGUE, INCIDENT
 
@@ -106,6 +107,18 @@ def test_equally_good_workflows_are_offered() -> None:
     chosen = match(found.choices[1], {"incident": INCIDENT, "triage": twin}, SERVICES)
     assert isinstance(chosen, Match)
     assert chosen.workflow.name == "triage"
+
+
+@pytest.mark.parametrize(
+    "text", ["why is checkout failing?", "checkout is slow", "what is wrong with checkout?"]
+)
+def test_shipped_workflow_is_found_by_its_questions(text: str) -> None:
+    """What a fresh installation is asked first works with the catalogue that is shipped."""
+    found = match(text, load_catalogue(None).workflows, SERVICES)
+
+    assert isinstance(found, Match)
+    assert found.workflow.name == "incident"
+    assert found.inputs == {"service": "checkout"}
 
 
 def test_without_services_the_sentence_says_where_to_add_them() -> None:
