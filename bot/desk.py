@@ -1,0 +1,318 @@
+"""The one object through which web, API and CLI act: every click ends here and gets an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from pydantic import ValidationError
+
+from agents.domain import Evidence, JsonObject
+from agents.tool import Toolbox, UnknownToolError
+from bot.intake import Receipt, Submission
+from bot.present import Presenter
+from bot.views import AnswerView, IncidentView
+from jobs.approvals import may_decide
+from jobs.commands import (
+    AnswerQuestion,
+    Command,
+    Decide,
+    EditCall,
+    NoteRefusal,
+    Refusal,
+    Refused,
+    StopRun,
+)
+from jobs.incident_store import IncidentStore
+from jobs.service import Runs, UnknownRunError
+from jobs.state import Approval, ApprovalStatus, Person, Run
+from jobs.store import StoredEvent
+
+log = structlog.get_logger(__name__)
+
+MAX_GOAL_CHARS = 2_000
+MAX_COMMENT_CHARS = 1_000
+MAX_REASON_CHARS = 500
+MAX_ANSWER_CHARS = 2_000
+MAX_RUNS_LISTED = 200
+LOADS_AT_ONCE = 16
+
+
+class Takes(Protocol):
+    """What Desk needs of `bot.intake.Intake`."""
+
+    async def submit(self, text: str, person: Person, channel: str, key: str) -> Submission:
+        """Turn a typed goal into a run; the same key gives the same run."""
+
+    async def deliver(self, source_name: str, body: bytes) -> Receipt:
+        """Take in one webhook delivery; BadDeliveryError when it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a click led to.
+
+    `kind` is approved, recorded, denied, edited, answered, stopping, or the value of a Refusal;
+    `field_errors` says which arguments of an edit are wrong, by field (`""`: the whole).
+    """
+
+    kind: str
+    sentence: str
+    run: Run | None = None
+    field_errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the click changed nothing."""
+        return self.kind in {refusal.value for refusal in Refusal}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenApproval:
+    """An approval that waits; `obstacle` says why this person may not decide it (empty: may)."""
+
+    run: Run
+    approval: Approval
+    obstacle: str
+
+
+class Desk:
+    """Acts for people on goals, runs, approvals, questions and incidents."""
+
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        intake: Takes,
+        incidents: IncidentStore,
+        presenter: Presenter,
+        toolbox: Toolbox,
+    ) -> None:
+        self._runs = runs
+        self._intake = intake
+        self._incidents = incidents
+        self._toolbox = toolbox
+        self.present = presenter
+        self.store = runs.store
+
+    async def goal(self, text: str, person: Person, channel: str, key: str = "") -> Submission:
+        """Take a typed goal; the same key (made unique to the person) gives the same run."""
+        key = f"goal:{person.id}:{key or uuid.uuid4().hex}"
+        return await self._intake.submit(text.strip()[:MAX_GOAL_CHARS], person, channel, key)
+
+    async def deliver(self, source: str, body: bytes) -> Receipt:
+        """Take in one delivery of an alert source."""
+        return await self._intake.deliver(source, body)
+
+    async def decide(
+        self,
+        approval_id: str,
+        person: Person,
+        *,
+        is_approval: bool,
+        revision: int,
+        digest: str,
+        comment: str = "",
+        dropped: Sequence[str] = (),
+    ) -> Outcome:
+        """Count a person's yes or no to exactly what they saw."""
+        command = Decide(
+            approval_id=approval_id,
+            person=person,
+            is_approval=is_approval,
+            revision=revision,
+            digest=digest,
+            comment=comment.strip()[:MAX_COMMENT_CHARS],
+            dropped=tuple(dropped),
+        )
+        return await self._click(approval_id, person, command)
+
+    async def edit(
+        self, approval_id: str, person: Person, *, revision: int, call_key: str, args: JsonObject
+    ) -> Outcome:
+        """Change a call's arguments, checked against its tool; it must be approved again."""
+        run = await self._run_of_approval(approval_id)
+        if run is None:
+            return _unknown(f"There is no approval {approval_id}.")
+        approval = run.approvals[approval_id]
+        call = next((call for call in approval.calls if call.key == call_key), None)
+        if call is None or may_decide(approval, person, run.goal.requester_id):
+            command = EditCall(approval_id, person, revision, call_key, args)
+            return await self._click(approval_id, person, command)
+        try:
+            model = self._toolbox[call.tool].arguments
+            checked: JsonObject = model.model_validate(args).model_dump(
+                mode="json", exclude_unset=True
+            )
+        except UnknownToolError as error:
+            return Outcome(Refusal.INVALID, f"{error}.", run)
+        except ValidationError as error:
+            sentence = "Some arguments are not valid: mend them and save again."
+            return Outcome(Refusal.INVALID, sentence, run, _field_errors(error))
+        if checked == call.args:
+            return Outcome(Refusal.INVALID, "Nothing was changed, so nothing was saved.", run)
+        command = EditCall(approval_id, person, revision, call_key, checked)
+        return await self._click(approval_id, person, command)
+
+    async def answer_question(
+        self, question_id: str, person: Person, answer: str, run_id: str = ""
+    ) -> Outcome:
+        """Answer what a step asks. Without `run_id` the runs that are going on are searched."""
+        runs = [await self.run(run_id)] if run_id else await self.runs(active=True)
+        run = next((run for run in runs if run is not None and question_id in run.questions), None)
+        if run is None:
+            return _unknown(f"There is no question {question_id} in a run that is going on.")
+        command = AnswerQuestion(question_id, person, answer.strip()[:MAX_ANSWER_CHARS])
+        try:
+            run = await self._runs.send(run.id, command)
+        except Refused as refused:
+            return Outcome(refused.refusal.value, refused.sentence, run)
+        return Outcome("answered", "Your answer is recorded; the step goes on.", run)
+
+    async def stop(self, run_id: str, person: Person, reason: str = "") -> Outcome:
+        """End a run early; a write that has begun is let end."""
+        try:
+            command = StopRun(person, reason.strip()[:MAX_REASON_CHARS])
+            run = await self._runs.send(run_id, command)
+        except UnknownRunError as error:
+            return _unknown(f"{error}.".capitalize())
+        except Refused as refused:
+            return Outcome(refused.refusal.value, refused.sentence, await self.run(run_id))
+        log.info("run_stop_asked", run_id=run_id, person=person.id)
+        return Outcome("stopping", "The run is being stopped.", run)
+
+    async def run(self, run_id: str) -> Run | None:
+        """Return the run, or None."""
+        return await self.store.load(run_id)
+
+    async def runs(self, limit: int = 50, *, active: bool = False) -> list[Run]:
+        """Return runs, newest first."""
+        ids = await self.store.run_ids(min(limit, MAX_RUNS_LISTED), active=active)
+        return await self._load_all(ids)
+
+    async def events(self, run_id: str, after_seq: int = 0) -> list[StoredEvent]:
+        """Return the run's log after `after_seq`."""
+        return await self.store.events(run_id, after_seq)
+
+    async def evidence(self, run_id: str) -> Mapping[str, Evidence]:
+        """Return the run's evidence by id."""
+        return await self.store.evidence(run_id)
+
+    async def evidence_data(self, run_id: str, evidence_id: str) -> bytes | None:
+        """Return the file stored with the evidence, or None."""
+        return await self.store.evidence_data(run_id, evidence_id)
+
+    async def open_approvals(self) -> list[tuple[Run, Approval]]:
+        """Return what waits for a decision, oldest first."""
+        pairs = await self.store.open_approvals()
+        runs = {run.id: run for run in await self._load_all({run_id for run_id, _ in pairs})}
+        return [
+            (run, approval)
+            for run_id, approval_id in pairs
+            if (run := runs.get(run_id)) and (approval := run.approvals.get(approval_id))
+        ]
+
+    async def approvals(self, person: Person) -> list[OpenApproval]:
+        """Return what waits for a decision, oldest first, with whether this person may decide."""
+        return [
+            OpenApproval(run, approval, obstacle(run, approval, person))
+            for run, approval in await self.open_approvals()
+        ]
+
+    async def incidents(self, limit: int = 50) -> list[IncidentView]:
+        """Return incidents, newest first."""
+        found = await self._incidents.list(limit)
+        return [self.present.incident_view(incident) for incident in found]
+
+    async def incident(self, incident_id: str) -> IncidentView | None:
+        """Return the incident, or None."""
+        incident = await self._incidents.get(incident_id)
+        return None if incident is None else self.present.incident_view(incident)
+
+    async def answer(self, run: Run) -> AnswerView | None:
+        """Return the run's answer with its evidence, or None while it has none."""
+        if run.answer is None:
+            return None
+        return self.present.answer_view(run, await self.evidence(run.id))
+
+    async def _load_all(self, run_ids: Sequence[str] | set[str]) -> list[Run]:
+        gate = asyncio.Semaphore(LOADS_AT_ONCE)
+
+        async def load(run_id: str) -> Run | None:
+            async with gate:
+                return await self.store.load(run_id)
+
+        loaded = await asyncio.gather(*(load(run_id) for run_id in run_ids))
+        return [run for run in loaded if run is not None]
+
+    async def _run_of_approval(self, approval_id: str) -> Run | None:
+        run_id = await self.store.run_of_approval(approval_id)
+        run = await self.run(run_id) if run_id else None
+        return run if run and approval_id in run.approvals else None
+
+    async def _click(self, approval_id: str, person: Person, command: Decide | EditCall) -> Outcome:
+        run_id = await self.store.run_of_approval(approval_id)
+        if run_id is None:
+            return _unknown(f"There is no approval {approval_id}.")
+        try:
+            run = await self._runs.send(run_id, command)
+        except UnknownRunError as error:
+            return _unknown(f"{error}.".capitalize())
+        except Refused as refused:
+            log.info(
+                "click_refused",
+                run_id=run_id,
+                approval_id=approval_id,
+                person=person.id,
+                outcome=refused.refusal.value,
+            )
+            note = NoteRefusal(approval_id, person, refused.refusal.value)
+            noted = await self._note(run_id, note)
+            return Outcome(refused.refusal.value, refused.sentence, noted)
+        log.info("click_counted", run_id=run_id, approval_id=approval_id, person=person.id)
+        return _counted(run, run.approvals[approval_id], command)
+
+    async def _note(self, run_id: str, command: Command) -> Run | None:
+        try:
+            return await self._runs.send(run_id, command)
+        except Refused:
+            return await self.run(run_id)
+
+
+def obstacle(run: Run, approval: Approval, person: Person) -> str:
+    """Return why the person may not decide this, as a sentence; empty when they may."""
+    if sentence := may_decide(approval, person, run.goal.requester_id):
+        return sentence
+    if any(vote.person_id == person.id for vote in approval.votes):
+        return "Your approval is counted; another one is needed."
+    return ""
+
+
+def _counted(run: Run, approval: Approval, command: Decide | EditCall) -> Outcome:
+    if isinstance(command, EditCall):
+        sentence = f"Saved as revision {approval.revision}; it has to be approved as it is now."
+        return Outcome("edited", sentence, run)
+    if approval.status is ApprovalStatus.APPROVED:
+        return Outcome("approved", f"Approved by {approval.decided_by}; it runs now.", run)
+    if approval.status is ApprovalStatus.DENIED:
+        return Outcome("denied", f"Denied by {approval.decided_by}; nothing runs.", run)
+    given, asked = len(approval.votes), approval.terms.quorum
+    return Outcome("recorded", f"Your approval counts: {given} of {asked} given.", run)
+
+
+def _unknown(sentence: str) -> Outcome:
+    return Outcome(Refusal.UNKNOWN.value, sentence)
+
+
+def _field_errors(error: ValidationError) -> dict[str, str]:
+    """Return one sentence per top-level field."""
+    sentences: dict[str, str] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        name, *rest = [str(part) for part in item["loc"]] or [""]
+        where = f"{'.'.join(rest)}: " if rest else ""
+        sentences.setdefault(name, f"{where}{item['msg']}")
+    return sentences
