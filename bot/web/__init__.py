@@ -1,0 +1,1 @@
+"""Muster over HTTP: webhooks, the API, and the web console."""

@@ -1,0 +1,1 @@
+"""The web console: pages, forms and their live updates."""

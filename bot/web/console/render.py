@@ -1,0 +1,86 @@
+"""The console's template engine: what templates may call, and nothing more."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from agents.domain import Finding
+from bot.views import ApprovalView, CallView
+from bot.web.show import fields, quoting, words
+
+WEB = Path(__file__).parent.parent
+TEMPLATES = WEB / "templates"
+STATIC = WEB / "static"
+
+FINDINGS = {
+    Finding.FIXED: "Fixed",
+    Finding.CAUSE_FOUND: "Cause found",
+    Finding.HEALTHY: "Nothing is wrong",
+    Finding.INCONCLUSIVE: "Inconclusive",
+    Finding.REPORT: "Report",
+    Finding.FAILED: "No answer",
+}
+
+
+def dom(text: str) -> str:
+    """Return an id for the page made of any id of ours, which may hold any character."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def stamp(view: ApprovalView, obstacle: str) -> str:
+    """Return a mark that changes when the approval (or what this person may do) changes."""
+    return hashlib.sha256(f"{view!r}{obstacle}".encode()).hexdigest()[:16]
+
+
+def call_fields(call: CallView) -> list[fields.Field]:
+    """Return the form fields of a proposed call."""
+    return fields.form(call.schema, call.args)
+
+
+@cache
+def static_version() -> str:
+    """Return a mark of the static files, so that a new release is not shown with old ones."""
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.glob("*.*")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+class Templates:
+    """Renders templates with autoescape on; an undefined name is an error."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update(
+            clock=words.clock,
+            day_clock=words.day_clock,
+            dom=dom,
+            duration=words.duration,
+            iso=words.iso,
+            json_text=words.json_text,
+            percent=words.percent,
+            plural=words.plural,
+        )
+        self._environment.globals.update(
+            FINDINGS=FINDINGS,
+            call_fields=call_fields,
+            quoted_lines=quoting.lines,
+            stamp=stamp,
+            static_version=static_version(),
+        )
+
+    def render(self, template: str, **values: Any) -> str:
+        """Return the template filled in."""
+        return self._environment.get_template(template).render(**values)
