@@ -25,10 +25,19 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from agents.excerpt import MAX_TEXT_CHARS, cut
 from agents.redact import redact, redact_json
-from agents.sandbox_child import FAILED, LENGTH_BYTES, MEMORY, RESULT, RETRY, TRANSIENT
+from agents.sandbox_child import (
+    FAILED,
+    LENGTH_BYTES,
+    MEMORY,
+    RESULT,
+    RETRY,
+    TRANSIENT,
+    UNKNOWN,
+)
 from agents.tool import (
     File,
     Limits,
+    OutcomeUnknownError,
     Tool,
     ToolContext,
     ToolFailed,
@@ -131,7 +140,7 @@ async def _in_child(tool: Tool, request: bytes, limits: Limits, stderr: IO[bytes
             if answer is None:
                 code = await process.wait()
     except TimeoutError as error:
-        raise ToolFailed(
+        raise OutcomeUnknownError(
             f"{tool.name} did not finish within {limits.timeout_s:g} s and was stopped; "
             "ask for less, or raise the step's timeout_s"
         ) from error
@@ -155,7 +164,7 @@ async def _exchange(
         await process.stdin.drain()
         length = int.from_bytes(await process.stdout.readexactly(LENGTH_BYTES), "big")
         if length > limits.output_kib * 1024 * ENCODING_OVERHEAD:
-            raise ToolFailed(
+            raise OutcomeUnknownError(
                 f"{tool.name} gave more than {limits.output_kib} KiB of output; ask for less"
             )
         answer: dict[str, Any] = json.loads(await process.stdout.readexactly(length))
@@ -223,10 +232,14 @@ def _result(tool: Tool, answer: dict[str, Any], words: str, limits: Limits) -> T
         raise ToolFailed(message)
     if kind == TRANSIENT:
         raise TransientError(message)
+    if kind == UNKNOWN:
+        raise OutcomeUnknownError(message)
     if kind == MEMORY:
-        raise ToolFailed(_memory_text(tool, limits))
+        raise OutcomeUnknownError(_memory_text(tool, limits))
     log.error("tool_crashed", tool=tool.name, error=message, stderr=words)
-    raise ToolFailed(f"{tool.name} has a fault, do not repeat the call: {message}\n{words}")
+    raise OutcomeUnknownError(
+        f"{tool.name} has a fault, do not repeat the call: {message}\n{words}"
+    )
 
 
 async def _run_here(
@@ -236,7 +249,7 @@ async def _run_here(
         async with asyncio.timeout(limits.timeout_s):
             return await tool.run(context, arguments)
     except TimeoutError as error:
-        raise ToolFailed(
+        raise OutcomeUnknownError(
             f"{tool.name} did not finish within {limits.timeout_s:g} s and was stopped"
         ) from error
 

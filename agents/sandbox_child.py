@@ -21,6 +21,7 @@ from agents.posix import die_with_parent, set_limits
 from agents.redact import redact, redact_json
 from agents.tool import (
     Limits,
+    OutcomeUnknownError,
     Tool,
     ToolContext,
     ToolFailed,
@@ -34,7 +35,9 @@ LENGTH_BYTES = 8
 RESULT = "result"
 OUT_OF_MEMORY_WORDS = ("failed to map segment", "Cannot allocate memory")
 """How a library that cannot be loaded, or a process that cannot be forked, puts it."""
-RETRY, FAILED, TRANSIENT, MEMORY, BUG = "retry", "failed", "transient", "memory", "bug"
+RETRY, FAILED, TRANSIENT = "retry", "failed", "transient"
+UNKNOWN, MEMORY, BUG = "unknown", "memory", "bug"
+"""Kinds after which nobody knows whether a writing call took effect."""
 
 
 def main() -> None:
@@ -67,6 +70,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return _result(result, request["limits"]["output_kib"] * 1024)
     except ToolRetry as error:
         return {"kind": RETRY, "message": redact(str(error))}
+    except OutcomeUnknownError as error:
+        return {"kind": UNKNOWN, "message": redact(str(error))}
     except ToolFailed as error:
         return {"kind": FAILED, "message": redact(str(error))}
     except TransientError as error:
@@ -98,7 +103,7 @@ def _result(result: ToolResult, limit: int) -> dict[str, Any]:
     file = result.file
     size = len(result.output.model_dump_json()) + (len(file.data) if file else 0)
     if size > limit:
-        raise ToolFailed(
+        raise OutcomeUnknownError(
             f"it gave {size // 1024} KiB, more than {limit // 1024} KiB of output; ask for less"
         )
     return {

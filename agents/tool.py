@@ -36,6 +36,10 @@ class ToolFailed(ToolError):
     """The call was right and still failed; adapt, do not repeat it."""
 
 
+class OutcomeUnknownError(ToolFailed):
+    """The call was cut off (time, memory, a crash): whether it took effect nobody knows."""
+
+
 class TransientError(ToolError):
     """It may work in a moment (a timeout, a refused connection); the worker tries again."""
 

@@ -6,19 +6,22 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from agents.domain import Evidence, Moment, Step
+from agents.domain import Cite, Claim, Evidence, Moment, Step
+from agents.findings import Ranking, Reason
 from agents.tool import Toolbox, UnknownToolError
 from agents.wording import one_line
 from bot.views import (
     AnswerView,
     ApprovalView,
     CallView,
+    DiagnosisView,
     IncidentView,
     QuestionView,
     RunView,
     StepView,
+    SuspectView,
 )
 from config.contents import Catalogue
 from jobs.approvals import approvers_text
@@ -40,6 +43,9 @@ MAX_TITLE_CHARS = 80
 MAX_NOTE_CHARS = 200
 MAX_STEPS_NAMED = 3
 NOT_NEEDED = "not needed:"
+MAX_SUSPECTS = 5
+RANKING_REPORT = "suspects"
+"""The report function whose output is a ranking."""
 
 
 class Presenter:
@@ -78,7 +84,44 @@ def run_view(run: Run, catalogue: Catalogue, toolbox: Toolbox) -> RunView:
         started_at=run.started_at,
         ended_at=run.ended_at,
         version=run.version,
+        diagnosis=_diagnosis(run, catalogue),
     )
+
+
+def _diagnosis(run: Run, catalogue: Catalogue) -> DiagnosisView | None:
+    """Return the latest ranking of suspects among the outputs of the run's steps."""
+    for step in reversed(run.all_steps()):
+        state = run.steps[step.id]
+        agent = catalogue.agents.get(state.agent)
+        if agent is None or agent.runbook.report.function != RANKING_REPORT:
+            continue
+        try:
+            return _diagnosis_view(Ranking.model_validate(state.output))
+        except ValidationError:
+            continue
+    return None
+
+
+def _diagnosis_view(ranking: Ranking) -> DiagnosisView:
+    return DiagnosisView(
+        status=ranking.status,
+        confidence=ranking.confidence,
+        symptoms=tuple(_claim(reason) for reason in ranking.symptoms),
+        suspects=tuple(
+            SuspectView(
+                title=suspect.title,
+                kind=suspect.kind,
+                score=suspect.score,
+                reasons=tuple(_claim(reason) for reason in suspect.reasons),
+            )
+            for suspect in ranking.suspects[:MAX_SUSPECTS]
+        ),
+    )
+
+
+def _claim(reason: Reason) -> Claim:
+    cites = (Cite(reason.evidence_id, reason.quote),) if reason.evidence_id else ()
+    return Claim(reason.text, cites)
 
 
 def run_title(run: Run, catalogue: Catalogue) -> str:

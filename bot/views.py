@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from agents.domain import Answer, Evidence, Moment, ThreadRef
+from agents.domain import Answer, Claim, Evidence, Moment, ThreadRef
 from jobs.state import Status
 
 
@@ -81,6 +81,28 @@ class QuestionView:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspectView:
+    """A possible cause that the run found: its score from 0 to 1, and reasons with their cites."""
+
+    title: str
+    kind: str
+    score: float
+    reasons: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisView:
+    """What the run has found out so far: shown before anything is proposed."""
+
+    status: str
+    """cause_found, inconclusive or healthy."""
+    confidence: float
+    symptoms: tuple[Claim, ...]
+    suspects: tuple[SuspectView, ...]
+    """Most likely first."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """The live card of a run."""
 
@@ -98,6 +120,7 @@ class RunView:
     started_at: float
     ended_at: float | None
     version: int
+    diagnosis: DiagnosisView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import time
 
@@ -44,6 +45,7 @@ class WorkerProcess:
     settings: Settings
     catalogue: Catalogue
     redis_url: str
+    tools: Callable[[AlertBook], Toolbox] = all_tools
 
     async def serve(self, name: str) -> None:
         """Be one worker until told to leave."""
@@ -52,7 +54,7 @@ class WorkerProcess:
         executor = Executor(
             runs=runs,
             agents=self.catalogue.agents,
-            toolbox=all_tools(RedisIncidentStore(client)),
+            toolbox=self.tools(RedisIncidentStore(client)),
             rules=rules_of(self.catalogue),
             clock=time,
             worker=name,
@@ -95,8 +97,17 @@ def rules_of(catalogue: Catalogue) -> Rules:
 
 def run_workers(settings: Settings, redis_url: str) -> int:
     """Run the worker parent until it is told to stop; returns its exit code."""
+    return serve_workers(make_process(settings, redis_url))
+
+
+def make_process(settings: Settings, redis_url: str) -> WorkerProcess:
+    """Return what the workers share, with logging set up for it."""
     configure_logging(settings.log_level, as_json=settings.log_json)
     if settings.sentry_dsn is not None:
         configure_sentry(settings.sentry_dsn.get_secret_value(), settings.environment, "worker")
-    process = WorkerProcess(settings, read_catalogue(settings), redis_url)
-    return run_parent(settings.workers, process.serve, on_death=process.bury)
+    return WorkerProcess(settings, read_catalogue(settings), redis_url)
+
+
+def serve_workers(process: WorkerProcess) -> int:
+    """Fork workers and keep them alive until told to stop; returns the exit code."""
+    return run_parent(process.settings.workers, process.serve, on_death=process.bury)

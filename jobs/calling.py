@@ -8,18 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import NoReturn, cast
 
 import structlog
 from pydantic import JsonValue
 
 from agents import sandbox
 from agents.domain import Evidence, JsonObject, Step
+from agents.excerpt import is_cut
 from agents.policy import Query, Ruling, is_tainted, rule
 from agents.redact import redact
 from agents.reports import CallOutcome
-from agents.tool import Effect, Tool, ToolContext, ToolError, ToolResult, TransientError
-from config.specs import PolicySpec, ServicesFile, Verdict
+from agents.tool import (
+    Effect,
+    OutcomeUnknownError,
+    Tool,
+    ToolContext,
+    ToolError,
+    ToolResult,
+    TransientError,
+)
+from config.specs import ApproversSpec, PolicySpec, ServicesFile, Verdict
 from jobs import commands as c
 from jobs.service import Runs
 from jobs.state import (
@@ -33,10 +42,10 @@ from jobs.state import (
     Terms,
 )
 from jobs.store import Lease
+from jobs.summary import call_text
 
 log = structlog.get_logger(__name__)
 
-MAX_EVIDENCE_CHARS = 262_144
 UNKNOWN_OPTIONS = ("done", "retry", "skip")
 
 
@@ -112,11 +121,6 @@ def ruling_of(
             is_tainted=is_tainted(args, trusted),
         ),
     )
-
-
-def describe(tool: str, args: JsonObject) -> str:
-    """Return a call in a few words for people."""
-    return " ".join([tool, *(str(v) for v in args.values() if v not in (None, ""))])[:160]
 
 
 class StepCalls:
@@ -196,7 +200,7 @@ class StepCalls:
         if known is not None and known.status is CallStatus.INTENDED:
             args = known.args
             if not honours_key(tool, self._context(key), args):
-                self._ask_what_happened(known)
+                await self._ask_what_happened(tool, known, "its worker died")
         elif approval is None:
             await self._ask_policy(key, tool, args)
         else:
@@ -216,6 +220,11 @@ class StepCalls:
     async def _act(self, key: str, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
         try:
             result = await self._run_tool(tool, args, f"{self._run.id}/{key}")
+        except OutcomeUnknownError as error:
+            log.warning("write_outcome_unknown", tool=tool.name, reason=redact(str(error)))
+            await self._ask_what_happened(
+                tool, self._run.calls[key], "it was cut off before it ended"
+            )
         except ToolError as error:
             outcome = CallOutcome(output=None, evidence_id="", text="", error=redact(str(error)))
         else:
@@ -246,16 +255,18 @@ class StepCalls:
                 return approval
         return None
 
+    async def _ruling(self, tool: Tool, args: JsonObject) -> Ruling:
+        trusted = await self.trusted_texts()
+        return ruling_of(self._rules, tool, args, self._run, self._state.agent, trusted)
+
     async def _ask_policy(self, key: str, tool: Tool, args: JsonObject) -> None:
-        ruling = ruling_of(
-            self._rules, tool, args, self._run, self._state.agent, await self.trusted_texts()
-        )
+        ruling = await self._ruling(tool, args)
         if ruling.verdict is Verdict.DENY:
             raise Denied(f"denied by policy ({ruling.policy}): {ruling.reason}")
         if ruling.verdict is Verdict.ALLOW:
             return
         now = self._clock()
-        call = ProposedCall(key=key, tool=tool.name, args=args, title=describe(tool.name, args))
+        call = proposed(key, tool.name, args)
         raise Suspended(
             c.RequestApproval(
                 step_id=self._step.id,
@@ -277,9 +288,12 @@ class StepCalls:
             return
         raise Denied(why_not(approval))
 
-    def _ask_what_happened(self, call: Call) -> None:
+    async def _ask_what_happened(self, tool: Tool, call: Call, why: str) -> NoReturn:
+        """Ask those who may approve the call: "retry" is a decision to run it again."""
+        ruling = await self._ruling(tool, call.args)
+        approvers = ruling.approval.approvers if ruling.approval else ApproversSpec()
         text = (
-            f"{describe(call.tool, call.args)} was begun, and then its worker died: nobody saw "
+            f"{call_text(call)} was begun, and then {why}: nobody saw "
             "whether it took effect. Look, then say: done (it did), retry (run it again) or "
             "skip (go on without it)."
         )
@@ -293,6 +307,8 @@ class StepCalls:
                     text=text,
                     options=UNKNOWN_OPTIONS,
                     call_key=call.key,
+                    users=approvers.users,
+                    groups=approvers.groups,
                     asked_at=self._clock(),
                 ),
             )
@@ -332,19 +348,18 @@ class StepCalls:
     async def _keep(
         self, call_id: str, tool: Tool, args: JsonObject, result: ToolResult
     ) -> CallOutcome:
-        text = redact(result.text)
         evidence = Evidence(
             id=f"ev-{self._step.id}-{call_id}",
             run_id=self._run.id,
             step_id=self._step.id,
             tool=tool.name,
-            title=result.title or describe(tool.name, args),
-            text=text[:MAX_EVIDENCE_CHARS],
+            title=result.title or tool.name,
+            text=result.text,
             at=self._clock(),
             args=args,
             media_type=result.file.media_type if result.file else "text/plain",
             is_trusted=tool.is_trusted,
-            is_truncated=len(text) > MAX_EVIDENCE_CHARS,
+            is_truncated=is_cut(result.text),
         )
         await self._runs.store.put_evidence(evidence, result.file.data if result.file else None)
         return CallOutcome(
@@ -353,6 +368,12 @@ class StepCalls:
             text=evidence.text,
             error="",
         )
+
+
+def proposed(key: str, tool: str, args: JsonObject) -> ProposedCall:
+    """Return a call as it is proposed to approvers."""
+    call = ProposedCall(key=key, tool=tool, args=args)
+    return replace(call, title=call_text(call))
 
 
 def honours_key(tool: Tool, context: ToolContext, args: JsonObject) -> bool:

@@ -30,7 +30,7 @@ from jobs.calling import (
     Suspended,
     approval_id,
     call_key,
-    describe,
+    proposed,
     ruling_of,
     terms_of,
     why_not,
@@ -261,7 +261,7 @@ class Executor:
             dropped = set(approval.dropped)
             approved = [call.key for call in approval.calls if call.key not in dropped]
             return cast(JsonValue, {"approved": approved, "dropped": sorted(dropped)})
-        proposed: list[ProposedCall] = []
+        calls_asked: list[ProposedCall] = []
         rulings: dict[str, Ruling] = {}
         trusted = await calls.trusted_texts()
         for name in step.approves:
@@ -273,9 +273,9 @@ class Executor:
                 raise StepError(f"{target.title} is denied by policy ({ruling.policy})")
             if ruling.verdict is Verdict.ASK:
                 key = call_key(name, "call")
-                proposed.append(ProposedCall(key, tool.name, args, describe(tool.name, args)))
+                calls_asked.append(proposed(key, tool.name, args))
                 rulings[ruling.policy] = ruling
-        if not proposed:
+        if not calls_asked:
             return {"approved": [], "dropped": []}
         if len(rulings) > 1:
             raise StepError(
@@ -290,7 +290,7 @@ class Executor:
                 approval=Approval(
                     id=approval_id(run.id, step.id),
                     step_id=step.id,
-                    calls=tuple(proposed),
+                    calls=tuple(calls_asked),
                     terms=terms_of(next(iter(rulings.values())), now),
                     requested_at=now,
                     title=step.title,

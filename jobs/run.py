@@ -209,6 +209,10 @@ def _answer_question(run: Run, command: c.AnswerQuestion, now: float) -> list[e.
             Refusal.ALREADY_DECIDED, f"{question.answered_by} already answered: {question.answer}."
         )
     _require_going(run)
+    limited = question.users or question.groups
+    if limited and not approvals.is_approver(command.person, question.users, question.groups):
+        names = [f"group {group}" for group in question.groups] + list(question.users)
+        raise Refused(Refusal.NOT_ALLOWED, f"Only {' or '.join(names)} may answer this.")
     if question.options and command.answer not in question.options:
         raise Refused(Refusal.INVALID, f"Answer one of: {', '.join(question.options)}.")
     return [

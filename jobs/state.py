@@ -147,7 +147,10 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a step asks a person; `call_key` when it is about a write of unknown outcome."""
+    """What a step asks a person; `call_key` when it is about a write of unknown outcome.
+
+    `users` and `groups` may answer; when both are empty, anybody who may see the run.
+    """
 
     id: str
     step_id: str
@@ -159,6 +162,8 @@ class Question:
     answered_by: str = ""
     answered_at: float | None = None
     is_cancelled: bool = False
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class CallStatus(StrEnum):

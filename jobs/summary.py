@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import JsonValue
 
 from agents.domain import Answer, Finding, Moment, Step
-from jobs.state import ApprovalStatus, Call, CallStatus, Run, Status
+from jobs.state import ApprovalStatus, Call, CallStatus, ProposedCall, Run, Status
 
+MAX_NAMED_CHARS = 48
+"""Longer arguments are prose (a reason, a query): they stand in the details, not in a title."""
 DECISION_WORDS = {
     ApprovalStatus.APPROVED: "approved",
     ApprovalStatus.DENIED: "denied",
@@ -28,9 +30,7 @@ def timeline(run: Run) -> list[Moment]:
         if approval.decided_at is not None:
             by = f" by {approval.decided_by}" if approval.decided_by else ""
             words = DECISION_WORDS[approval.status]
-            moments.append(
-                Moment(approval.decided_at, f"{what}: {words}{by}".capitalize(), "decision")
-            )
+            moments.append(Moment(approval.decided_at, f"{what}: {words}{by}", "decision"))
     moments += [
         Moment(call.ended_at or call.intended_at, f"{call_text(call)}: {call.status}", "action")
         for call in run.calls.values()
@@ -38,9 +38,10 @@ def timeline(run: Run) -> list[Moment]:
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def call_text(call: Call) -> str:
+def call_text(call: Call | ProposedCall) -> str:
     """Return a call in a few words: `service.rollback checkout 3f2a1c9`."""
-    return " ".join([call.tool, *(str(value) for value in call.args.values())])[:120]
+    values = [str(value) for value in call.args.values() if value not in (None, "")]
+    return " ".join([call.tool, *(v for v in values if len(v) <= MAX_NAMED_CHARS)])
 
 
 def decisions(run: Run) -> list[dict[str, JsonValue]]:

@@ -19,7 +19,16 @@ from pydantic import BaseModel, Field
 from agents import world
 from agents.posix import die_with_parent, lift_limits
 from agents.redact import redact
-from agents.tool import Effect, Limits, Tool, ToolContext, ToolFailed, ToolResult, ToolRetry
+from agents.tool import (
+    Effect,
+    Limits,
+    OutcomeUnknownError,
+    Tool,
+    ToolContext,
+    ToolFailed,
+    ToolResult,
+    ToolRetry,
+)
 from agents.wording import one_line, short
 from config.specs import MAX_STEP_TIMEOUT_S, CommandSpec
 
@@ -175,7 +184,7 @@ def _run(words: list[str], spec: CommandSpec, environment: dict[str, str]) -> tu
         except subprocess.TimeoutExpired as error:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            raise ToolFailed(
+            raise OutcomeUnknownError(
                 f"{words[0]} did not finish within {spec.timeout_s:g} s and was stopped; "
                 "what it had done by then is unknown, so look before trying again"
             ) from error

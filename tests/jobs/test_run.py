@@ -11,7 +11,20 @@ from jobs import events as e
 from jobs.commands import Refusal, Refused
 from jobs.run import MAX_LOSSES, decide, replay, start
 from jobs.state import Question, Run, Status
-from tests.jobs.plans import ALICE, GOAL, NOW, asked, fail, finish, plan, send, started, step, take
+from tests.jobs.plans import (
+    ALICE,
+    GOAL,
+    NOW,
+    STRANGER,
+    asked,
+    fail,
+    finish,
+    plan,
+    send,
+    started,
+    step,
+    take,
+)
 
 
 def status(run: Run, step_id: str) -> Status:
@@ -246,7 +259,9 @@ def test_unknown_outcome_is_settled_by_a_person() -> None:
     """Asked what became of a write, "retry" lets it run again and "done" does not."""
     run = take(started(plan(step("fix"))), "fix")
     run = send(run, c.IntendCall("fix", 1, "fix/call", "service.restart", {}))
-    question = Question("q-1", "fix", "Did it?", ("done", "retry", "skip"), "fix/call", NOW)
+    question = Question(
+        "q-1", "fix", "Did it?", ("done", "retry", "skip"), "fix/call", NOW, groups=("oncall",)
+    )
     run = send(run, c.AskQuestion("fix", 1, question))
     assert run.status is Status.WAITING
 
@@ -260,6 +275,9 @@ def test_unknown_outcome_is_settled_by_a_person() -> None:
         decide(done, c.AnswerQuestion("q-1", ALICE, "skip"), NOW)
     with pytest.raises(Refused):
         decide(run, c.AnswerQuestion("q-1", ALICE, "perhaps"), NOW)
+    with pytest.raises(Refused) as refused:
+        decide(run, c.AnswerQuestion("q-1", STRANGER, "retry"), NOW)
+    assert refused.value.refusal is Refusal.NOT_ALLOWED
 
 
 def test_signal_is_kept_once() -> None:
