@@ -38,9 +38,10 @@ fmt: .venv/.dev              ## format and fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: .venv/.dev             ## resolve the pins again (needs: pip install uv)
-	uv pip compile -q --universal --python-version 3.11 --no-header pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --no-header --group dev -c requirements.lock -o requirements-dev.lock
+lock: .venv/.dev             ## resolve the pins again, for all supported Pythons
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:
 	rm -rf .venv
