@@ -21,7 +21,7 @@ from agents.findings import (
     Verification,
     as_json,
 )
-from agents.wording import amount, indicator_name, one_line, short
+from agents.wording import amount, indicator_name, one_line, possessive, short
 
 MAX_REASON_CLAIMS = 5
 MAX_SUSPECTS_SHOWN = 3
@@ -140,7 +140,7 @@ def _headline(case: _Case, finding: Finding) -> str:
     if case.ranking.status == "healthy":
         if finding == "inconclusive":
             return (
-                f"{name}'s indicators are all normal, but its alert still fires: "
+                f"{possessive(name)} indicators are all normal, but its alert still fires: "
                 "look at what the alert measures."
             )
         return f"Nothing is wrong with {case.service} now{_was(case.ranking)}."
@@ -284,7 +284,7 @@ def _normal_claims(case: _Case) -> list[ClaimOut]:
     metrics = MetricsFindings.model_validate(case.given.metrics or {"service": case.service})
     return [
         _claim(
-            f"{item.service}'s {indicator_name(item.indicator)} is normal: "
+            f"{possessive(item.service)} {indicator_name(item.indicator)} is normal: "
             f"{amount(item.current, item.unit)}.",
             [Reason(text=item.quote, evidence_id=item.evidence_id, quote=item.quote)],
         )
@@ -306,7 +306,11 @@ def _claim(text: str, reasons: Sequence[Reason]) -> ClaimOut:
 
 def _timeline(case: _Case) -> list[MomentOut]:
     """Merge what the run knows with what the evidence shows, oldest first, each thing once."""
-    moments = [MomentOut.model_validate(one) for one in case.given.timeline if _is_moment(one)]
+    moments = [
+        _moment(one["at"], one["text"], str(one.get("kind") or "note"))
+        for one in case.given.timeline
+        if _is_moment(one)
+    ]
     added = [
         _moment(alert.get("started_at"), f"Alert: {alert.get('title')}", "alert")
         for alert in _records((case.given.alerts or {}).get("alerts"))
@@ -364,6 +368,8 @@ def _recommendations(case: _Case, finding: Finding) -> list[str]:
             f"A restart of {case.target} cures the symptom: find out what used up its resources."
         ]
     if finding == "healthy":
+        if not _records((case.given.alerts or {}).get("alerts")):
+            return []
         return ["If this alert comes and goes, give it a longer `for` or a higher threshold."]
     if ranking.status == "healthy":
         return ["Check what the alert measures; none of the configured indicators shows it."]

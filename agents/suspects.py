@@ -23,7 +23,7 @@ from agents.findings import (
     Reason,
     Suspect,
 )
-from agents.wording import amount, clock, duration, indicator_name, number, short
+from agents.wording import amount, clock, duration, indicator_name, number, possessive, short
 
 CAUSE_THRESHOLD = 0.6
 """Below it, more speaks against the best suspect than a person would act on at night."""
@@ -379,7 +379,7 @@ def _because(
 
 
 def _symptom(item: IndicatorFinding) -> Reason:
-    what = f"{item.service}'s {indicator_name(item.indicator)}"
+    what = f"{possessive(item.service)} {indicator_name(item.indicator)}"
     at = clock(item.onset_at or 0.0)
     after = amount(item.after, item.unit)
     if item.is_blip:

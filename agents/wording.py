@@ -20,6 +20,11 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
 
 
+def possessive(name: str) -> str:
+    """Return whose something is: `checkout's`, `payments'`."""
+    return f"{name}'" if name.endswith("s") else f"{name}'s"
+
+
 def number(value: float | None) -> str:
     """Return a number with three significant digits; `none` when there is none."""
     if value is None or not math.isfinite(value):

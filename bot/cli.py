@@ -98,7 +98,7 @@ def goal(
     body = {"text": text, **({"channel": channel} if channel else {})}
     accepted = _asked(lambda: client.post("/api/goals", body))
     typer.echo(accepted["sentence"])
-    typer.echo(f"Run {accepted['run_id']}: {accepted['url']}")
+    typer.echo(f"Run {accepted['run_id']}: {client.address(accepted['url'])}")
     if wait:
         sys.exit(_asked(lambda: watch_run(client, accepted["run_id"])))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,20 +31,9 @@ class Client:
         """Send JSON and return the JSON that the bot answers."""
         return self._send("POST", path, json=body)
 
-    def stream(self, path: str) -> Iterator[str]:
-        """Yield the data of each event that the bot sends, as it comes."""
-        headers = {**self._headers(), "Accept": "text/event-stream"}
-        timeout = httpx.Timeout(TIMEOUT_S, read=None)
-        with (
-            httpx.Client(base_url=self.server.url, timeout=timeout) as client,
-            client.stream("GET", path, headers=headers) as response,
-        ):
-            if response.is_error:
-                response.read()
-                raise ClientError(_sentence(response))
-            for line in response.iter_lines():
-                if line.startswith("data:"):
-                    yield line.removeprefix("data:").strip()
+    def address(self, url: str) -> str:
+        """Return a link that the bot gave as a full address."""
+        return f"{self.server.url}{url}" if url.startswith("/") else url
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
         try:
