@@ -21,10 +21,12 @@ from jobs.keeper import Keeper
 from jobs.observe import configure_logging, configure_sentry
 from jobs.parent import run_parent
 from jobs.redis_client import connect
-from jobs.redis_store import RedisStore
+from jobs.redis_store import LEASE_S, RedisStore
 from jobs.service import Runs
 from jobs.ticket_queue import release_worker
 from jobs.worker import AsyncWorker
+
+RENEWALS_PER_LEASE = 5
 
 
 def all_tools(book: AlertBook) -> Toolbox:
@@ -46,11 +48,13 @@ class WorkerProcess:
     catalogue: Catalogue
     redis_url: str
     tools: Callable[[AlertBook], Toolbox] = all_tools
+    lease_s: float = LEASE_S
+    """How long a worker that is not heard of keeps its steps."""
 
     async def serve(self, name: str) -> None:
         """Be one worker until told to leave."""
         client = connect(self.redis_url)
-        runs = Runs(RedisStore(client), time)
+        runs = Runs(RedisStore(client, lease_s=self.lease_s), time)
         executor = Executor(
             runs=runs,
             agents=self.catalogue.agents,
@@ -58,6 +62,7 @@ class WorkerProcess:
             rules=rules_of(self.catalogue),
             clock=time,
             worker=name,
+            renew_s=self.lease_s / RENEWALS_PER_LEASE,
         )
         worker = AsyncWorker(
             self.redis_url,

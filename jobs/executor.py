@@ -59,7 +59,10 @@ class StepError(Exception):
 
 
 class Executor:
-    """Carries out tickets for one worker. `worker` names it in leases and events."""
+    """Carries out tickets for one worker. `worker` names it in leases and events.
+
+    `renew_s` must be well below how long a lease of the store lasts.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class Executor:
         rules: Rules,
         clock: Callable[[], float],
         worker: str,
+        renew_s: float = RENEW_S,
     ) -> None:
         self._runs = runs
         self._agents = agents
@@ -76,6 +80,7 @@ class Executor:
         self._rules = rules
         self._clock = clock
         self._worker = worker
+        self._renew_s = renew_s
         self._held: dict[Lease, asyncio.Task[None]] = {}
 
     async def run_ticket(self, ticket: Ticket, stop: StopSignal) -> None:
@@ -107,7 +112,7 @@ class Executor:
     async def keep_leases(self) -> None:
         """Renew the leases of what runs here, and cancel what was fenced off, until cancelled."""
         while True:
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(self._renew_s)
             held = list(self._held)
             if not held:
                 continue

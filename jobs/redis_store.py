@@ -93,8 +93,9 @@ def _script(client: aioredis.Redis, name: str) -> Any:
 class RedisStore:
     """`jobs.store.Store` on one Redis or Valkey; any number of processes may share it."""
 
-    def __init__(self, client: aioredis.Redis) -> None:
+    def __init__(self, client: aioredis.Redis, *, lease_s: float = LEASE_S) -> None:
         self.client: Any = client  # redis-py types answers as unions of all it may say
+        self._lease_s = lease_s
         self._commit = _script(client, "commit")
         self._renew = _script(client, "renew")
         self._expired = _script(client, "expired")
@@ -119,7 +120,7 @@ class RedisStore:
             "1" if follow.is_active else "0",
             len(follow.leases_given_up),
             *(lease_member(lease) for lease in follow.leases_given_up),
-            LEASE_S,
+            self._lease_s,
             len(follow.leases_taken),
             *(lease_member(lease) for lease in follow.leases_taken),
             len(follow.timers_cleared),
@@ -238,7 +239,7 @@ class RedisStore:
     async def renew_leases(self, leases: Sequence[Lease]) -> list[Lease]:
         """See `jobs.store.Store.renew_leases`."""
         members = [lease_member(lease) for lease in leases]
-        lost = await self._renew(keys=[LEASES], args=[LEASE_S, *members])
+        lost = await self._renew(keys=[LEASES], args=[self._lease_s, *members])
         return [parse_lease(member) for member in lost]
 
     @reaching
