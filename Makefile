@@ -28,6 +28,9 @@ up: .venv/.run               ## start Muster alone
 test: .venv/.dev             ## all tests
 	$(BIN)/python -m pytest -n 4 $(ARGS)
 
+crash: .venv/.dev            ## kill the worker, then the bot, at every write; compare the endings
+	$(BIN)/python -m tests.crash.sweep $(ARGS)
+
 lint: .venv/.dev             ## ruff, mypy strict, import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
