@@ -174,10 +174,14 @@ def muster(
 
 
 async def command(
-    *arguments: str, home: Home, environ: Mapping[str, str] | None = None, within_s: float = 60
+    *arguments: str,
+    home: Home,
+    environ: Mapping[str, str] | None = None,
+    name: str = "command",
+    within_s: float = 60,
 ) -> tuple[int, str]:
     """Run a `muster` command to its end; return its exit code and what it said."""
-    async with muster(*arguments, home=home, environ=environ, name="command") as program:
+    async with muster(*arguments, home=home, environ=environ, name=name) as program:
         code = await program.ends(within_s)
         return code, program.said
 
