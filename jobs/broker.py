@@ -352,9 +352,14 @@ async def live_workers(client: aioredis.Redis, queue: str = AGENTS_QUEUE) -> lis
     keys = sorted(_text(key) for key in await client.smembers(listed))
     async with client.pipeline(transaction=False) as pipe:
         for key in keys:
-            pipe.hmget(key, "state", "death")
-        states = await pipe.execute()
-    live = [key for key, (state, death) in zip(keys, states, strict=True) if state and not death]
+            # Right after its birth a worker has no state yet, and its place must not be taken.
+            pipe.hmget(key, "birth", "state", "death")
+        found = await pipe.execute()
+    live = [
+        key
+        for key, (birth, state, death) in zip(keys, found, strict=True)
+        if (birth or state) and not death
+    ]
     if dead := set(keys).difference(live):
         async with client.pipeline(transaction=True) as pipe:
             pipe.srem(listed, *dead)

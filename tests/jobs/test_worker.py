@@ -24,7 +24,9 @@ from rq.suspension import resume, suspend
 from rq.worker import BaseWorker
 
 from jobs.broker import (
+    AGENTS_QUEUE,
     Ticket,
+    TicketWorker,
     enqueue,
     intermediate_key,
     job_key,
@@ -501,6 +503,16 @@ async def test_only_workers_with_a_heartbeat_are_live(
         assert await live_workers(redis_client) == ["w1"]
         assert await redis_client.smembers("rq:workers") == {worker_key("w1").encode()}
     assert await live_workers(redis_client) == []
+
+
+async def test_newborn_worker_is_live(redis_url: str, redis_client: aioredis.Redis) -> None:
+    """A worker that registered itself and has no state yet is not taken off the lists."""
+    with connect_sync(redis_url) as client:
+        worker = TicketWorker("w1", client, 15, AGENTS_QUEUE)
+        BaseWorker.register_birth(worker)  # type: ignore[no-untyped-call]
+
+    assert await live_workers(redis_client) == ["w1"]
+    assert await live_workers(redis_client) == ["w1"]
 
 
 async def test_swept_ticket_is_not_taken_twice(
