@@ -88,7 +88,9 @@ class WorkerProcess:
 
         async def expire() -> None:
             client = connect(self.redis_url)
-            await RedisStore(client).expire_worker(name)
+            runs = Runs(RedisStore(client), time)
+            await runs.store.expire_worker(name)
+            await Keeper(runs, time).tick()  # Other keepers would look within half a second.
             await client.aclose()
 
         asyncio.run(expire())
