@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agents.domain import Finding
 from bot.views import ApprovalView, CallView
-from bot.web.show import fields, quoting, words
+from bot.web.show import calls, claims, fields, graph, quoting, words
+from bot.web.show.steps import step_time
 
 WEB = Path(__file__).parent.parent
 TEMPLATES = WEB / "templates"
@@ -68,6 +69,9 @@ class Templates:
             day_clock=words.day_clock,
             dom=dom,
             duration=words.duration,
+            elapsed=words.elapsed,
+            call_target=calls.target,
+            grouped=claims.grouped,
             iso=words.iso,
             json_text=words.json_text,
             percent=words.percent,
@@ -76,6 +80,8 @@ class Templates:
         self._environment.globals.update(
             FINDINGS=FINDINGS,
             call_fields=call_fields,
+            name_lines=graph.name_lines,
+            step_time=step_time,
             quoted_lines=quoting.lines,
             stamp=stamp,
             static_version=static_version(),

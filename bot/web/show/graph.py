@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
-NODE_WIDTH = 184
-NODE_HEIGHT = 54
-GAP_X = 44
-GAP_Y = 16
+NODE_WIDTH = 138
+NODE_HEIGHT = 58
+LANE_HEIGHT = 10
+"""Room for a line that passes between the steps of a layer."""
+GAP_X = 25
+"""Seven layers of steps fit beside each other on a page of ordinary width."""
+GAP_Y = 14
 MARGIN = 8
+NAME_CHARS = 16
+NAME_LINES = 2
 SWEEPS = 4
 """How often the layers are reordered; more than a few changes nothing in plans of our size."""
+
+Pair = tuple[str, str]
+"""A step and one that waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,31 @@ def layers(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
     return result
 
 
-def untangle(ordered: Sequence[Sequence[str]], pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
+def reduced(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs that no longer way says already (the transitive reduction), in order."""
+    after: dict[str, set[str]] = {}
+    for source, target in pairs:
+        after.setdefault(source, set()).add(target)
+
+    def reaches(start: str, end: str) -> bool:
+        """Whether a way of two or more lines leads from start to end."""
+        seen: set[str] = set()
+        waiting = [step for step in after.get(start, ()) if step != end]
+        while waiting:
+            step = waiting.pop()
+            if step == end:
+                return True
+            if step not in seen:
+                seen.add(step)
+                waiting += after.get(step, ())
+        return False
+
+    return [
+        (source, target) for source, target in dict.fromkeys(pairs) if not reaches(source, target)
+    ]
+
+
+def untangle(ordered: Sequence[Sequence[str]], pairs: Sequence[Pair]) -> list[list[str]]:
     """Reorder each layer so that a step stands near the middle of its neighbours."""
     rows = [list(layer) for layer in ordered]
     before: dict[str, list[str]] = {}
@@ -93,27 +127,59 @@ def draw(
     """Return where to draw each step; `soft` are the steps that only have to have ended."""
     soft = soft or {}
     both = {step: (*wanted, *soft.get(step, ())) for step, wanted in needs.items()}
-    pairs = [(need, step) for step, wanted in both.items() for need in wanted if need in both]
-    rows = untangle(layers(both), pairs)
-    tallest = max((len(row) for row in rows), default=0)
-    height = 2 * MARGIN + tallest * NODE_HEIGHT + max(0, tallest - 1) * GAP_Y
+    ordered = layers(both)
+    pairs = reduced([(n, step) for step, wanted in both.items() for n in wanted if n in both])
+    ways = _with_lanes(ordered, pairs)
+    rows = untangle(ordered, [pair for way in ways.values() for pair in pairwise(way)])
+    tallest = max((_height(row, both) for row in rows), default=0)
     at: dict[str, tuple[int, int]] = {}
     for column, row in enumerate(rows):
-        used = len(row) * NODE_HEIGHT + (len(row) - 1) * GAP_Y
-        top = (height - used) // 2
-        for index, step in enumerate(row):
-            x = MARGIN + column * (NODE_WIDTH + GAP_X)
-            at[step] = (x, top + index * (NODE_HEIGHT + GAP_Y))
+        y = MARGIN + (tallest - _height(row, both)) // 2
+        for step in row:
+            at[step] = (MARGIN + column * (NODE_WIDTH + GAP_X), y)
+            y += (NODE_HEIGHT if step in both else LANE_HEIGHT) + GAP_Y
     width = 2 * MARGIN + len(rows) * NODE_WIDTH + max(0, len(rows) - 1) * GAP_X
     edges = tuple(
-        Edge(source, target, _path(at[source], at[target]), source not in needs[target])
-        for source, target in pairs
+        Edge(source, target, _path([at[stop] for stop in way]), source not in needs[target])
+        for (source, target), way in ways.items()
     )
-    return Drawing(width, height, tuple(Node(id_, *place) for id_, place in at.items()), edges)
+    nodes = tuple(Node(step, *at[step]) for row in rows for step in row if step in both)
+    return Drawing(width, 2 * MARGIN + tallest, nodes, edges)
 
 
-def _path(source: tuple[int, int], target: tuple[int, int]) -> str:
-    x1, y1 = source[0] + NODE_WIDTH, source[1] + NODE_HEIGHT // 2
-    x2, y2 = target[0], target[1] + NODE_HEIGHT // 2
-    bend = min(GAP_X, max(12, (x2 - x1) // 2))
-    return f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+def name_lines(title: str) -> list[str]:
+    """Return a step's title in the lines that fit into its box; the last says if it was cut."""
+    return textwrap.wrap(title, NAME_CHARS, max_lines=NAME_LINES, placeholder="…")
+
+
+def _with_lanes(ordered: list[list[str]], pairs: Sequence[Pair]) -> dict[Pair, list[str]]:
+    """Return each line's stops, adding a lane to the layers that it passes."""
+    depth = {step: column for column, row in enumerate(ordered) for step in row}
+    ways: dict[Pair, list[str]] = {}
+    for source, target in pairs:
+        lanes = []
+        for column in range(depth[source] + 1, depth[target]):
+            lane = f"{source}\n{target}\n{column}"
+            ordered[column].append(lane)
+            lanes.append(lane)
+        ways[source, target] = [source, *lanes, target]
+    return ways
+
+
+def _height(row: Sequence[str], steps: Mapping[str, object]) -> int:
+    boxes = sum(NODE_HEIGHT if step in steps else LANE_HEIGHT for step in row)
+    return boxes + max(0, len(row) - 1) * GAP_Y
+
+
+def _path(stops: Sequence[tuple[int, int]]) -> str:
+    """Return a line that leaves the first stop on its right, and crosses lanes straight."""
+    drawn = []
+    for index, ((x1, y1), (x2, y2)) in enumerate(pairwise(stops)):
+        is_last = index == len(stops) - 2
+        x1, y1 = x1 + NODE_WIDTH, y1 + (LANE_HEIGHT if index else NODE_HEIGHT) // 2
+        y2 += (NODE_HEIGHT if is_last else LANE_HEIGHT) // 2
+        bend = max(12, (x2 - x1) // 2)
+        drawn.append(
+            f"{'L' if index else 'M'}{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+        )
+    return "".join(drawn)

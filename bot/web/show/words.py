@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+PRECISE_S = 10
+"""Below this many seconds a tenth matters."""
 MINUTE_S = 60
 HOUR_S = 3_600
 DAY_S = 86_400
@@ -14,10 +16,16 @@ MAX_VALUE_CHARS = 4_000
 
 
 def duration(seconds: float) -> str:
-    """Return a duration: `4s`, `1m 04s`, `2h 05m`, `3d 04h`, as app.js writes it."""
+    """Return how long something took: `0.4 s`, `16 s`, `1m 04s`, `2h 05m`, `3d 04h`."""
+    tenths = round(max(0.0, seconds), 1)
+    return f"{tenths:.1f} s" if tenths < PRECISE_S else elapsed(seconds)
+
+
+def elapsed(seconds: float) -> str:
+    """Return a duration that is still growing, to the second, as app.js goes on writing it."""
     whole = max(0, int(seconds))
     if whole < MINUTE_S:
-        return f"{whole}s"
+        return f"{whole} s"
     if whole < HOUR_S:
         return f"{whole // MINUTE_S}m {whole % MINUTE_S:02d}s"
     if whole < DAY_S:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.web.show.graph import NODE_HEIGHT, NODE_WIDTH, draw, layers
+from bot.web.show.graph import (
+    NAME_CHARS,
+    NAME_LINES,
+    NODE_HEIGHT,
+    NODE_WIDTH,
+    Pair,
+    draw,
+    layers,
+    name_lines,
+    reduced,
+)
+
+PAGE_WIDTH = 1138
+"""What a graph has on a page that is 1280 pixels wide."""
 
 
 @st.composite
@@ -51,3 +64,59 @@ def test_soft_needs_are_marked() -> None:
     (edge,) = draw({"a": [], "b": []}, {"b": ["a"]}).edges
 
     assert edge.is_soft
+
+
+def _reach(pairs: list[Pair]) -> set[Pair]:
+    """Return every step with every step that some way leads to."""
+    found = set(pairs)
+    while True:
+        more = {(a, d) for a, b in found for c, d in pairs if b == c} - found
+        if not more:
+            return found
+        found |= more
+
+
+@given(plans())
+def test_only_lines_that_say_something_are_drawn(needs: dict[str, list[str]]) -> None:
+    """What is left says the same order, and no line of it could be spared."""
+    pairs = [(need, step) for step, wanted in needs.items() for need in wanted]
+
+    kept = reduced(pairs)
+
+    assert _reach(kept) == _reach(pairs)
+    for pair in kept:
+        assert pair not in _reach([other for other in kept if other != pair])
+
+
+def test_an_answer_that_waits_for_all_gets_one_line() -> None:
+    """In a chain whose end waits for every step, only the chain is drawn."""
+    drawing = draw({"a": [], "b": ["a"], "c": ["b"]}, {"c": ["a", "b"]})
+
+    assert [(edge.source, edge.target) for edge in drawing.edges] == [("a", "b"), ("b", "c")]
+
+
+def test_a_line_passes_between_boxes() -> None:
+    """A line over several layers keeps clear of the steps in between."""
+    drawing = draw({"a": [], "b": ["a"], "far": [], "end": ["b", "far"]})
+    (line,) = (edge.path for edge in drawing.edges if edge.source == "far")
+    box = next(node for node in drawing.nodes if node.id == "b")
+    (across,) = (part for part in line.split("C")[1:] if "L" in part)
+    lane_y = int(across.split("L")[1].split()[1])
+
+    assert not box.y <= lane_y <= box.y + NODE_HEIGHT
+
+
+def test_seven_layers_fit_on_a_page() -> None:
+    """The incident workflow is read without scrolling."""
+    chain = {f"s{n}": [f"s{n - 1}"] if n else [] for n in range(7)}
+
+    assert draw(chain).width <= PAGE_WIDTH
+
+
+@given(st.text(max_size=80))
+def test_names_fit_into_their_box(title: str) -> None:
+    """A name has at most two short lines."""
+    lines = name_lines(title)
+
+    assert len(lines) <= NAME_LINES
+    assert all(len(line) <= NAME_CHARS for line in lines)

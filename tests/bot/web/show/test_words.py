@@ -7,7 +7,7 @@ import pytest
 from agents.domain import Answer, Moment
 from bot.web.show.log import entries
 from bot.web.show.quoting import lines
-from bot.web.show.words import clock, day_clock, duration, json_text, plural
+from bot.web.show.words import clock, day_clock, duration, elapsed, json_text, plural
 from jobs import events as e
 from jobs.state import Approval, Question, Status, Terms
 from jobs.store import StoredEvent
@@ -15,11 +15,25 @@ from jobs.store import StoredEvent
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-3, "0s"), (4.9, "4s"), (64, "1m 04s"), (7_505, "2h 05m"), (273_600, "3d 04h")],
+    [
+        (-3, "0.0 s"),
+        (0.42, "0.4 s"),
+        (9.96, "9 s"),
+        (16.9, "16 s"),
+        (64, "1m 04s"),
+        (7_505, "2h 05m"),
+        (273_600, "3d 04h"),
+    ],
 )
 def test_durations_keep_two_units(seconds: float, text: str) -> None:
-    """A duration is short, and as wide from one second to the next as it can be."""
+    """What took less than ten seconds is said to the tenth, the rest in two units at most."""
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(-3, "0 s"), (4.9, "4 s"), (64, "1m 04s")])
+def test_what_still_grows_is_said_to_the_second(seconds: float, text: str) -> None:
+    """A time that ticks has no tenths, which would only flicker."""
+    assert elapsed(seconds) == text
 
 
 def test_times_are_utc() -> None:
