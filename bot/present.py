@@ -67,6 +67,11 @@ class Presenter:
         """Return an incident as shown."""
         return incident_view(incident)
 
+    def examples(self) -> tuple[str, ...]:
+        """Return goals that people may type, as the workflows give them."""
+        flows = self._catalogue.workflows.values()
+        return tuple(dict.fromkeys(text for flow in flows for text in flow.match.examples))
+
 
 def run_view(run: Run, catalogue: Catalogue, toolbox: Toolbox) -> RunView:
     """Return the live card of a run."""
@@ -314,7 +319,13 @@ def _question_view(run: Run, question: Question) -> QuestionView:
         options=question.options,
         answer=question.answer,
         answered_by=question.answered_by,
+        answerers=answerers_text(question),
     )
+
+
+def answerers_text(question: Question) -> str:
+    """Return who may answer, for people: `group oncall`; empty when anybody may."""
+    return " or ".join([*(f"group {group}" for group in question.groups), *question.users])
 
 
 def answer_view(

@@ -70,7 +70,7 @@ class ApprovalView:
 
 @dataclass(frozen=True, slots=True)
 class QuestionView:
-    """What a step asks."""
+    """What a step asks. `answerers` says who may answer; empty: whoever may see the run."""
 
     id: str
     run_id: str
@@ -78,6 +78,7 @@ class QuestionView:
     options: tuple[str, ...]
     answer: str | None = None
     answered_by: str = ""
+    answerers: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from agents.domain import Answer, Cite, Claim, Evidence, JsonObject, Moment, Plan
 from agents.plan import plan_from_workflow
-from bot.present import Presenter, headline
+from bot.present import Presenter, answerers_text, headline
 from jobs import commands as c
 from jobs.incidents import fold, held_back
 from jobs.run import apply_all, begin, decide, start
@@ -219,3 +219,20 @@ def test_titles_are_joined_as_people_do(titles: list[str], joined: str) -> None:
     run = take(begun(plan), *(step.id for step in steps))
 
     assert headline(run) == f"{joined} (0 of {len(titles)} done)"
+
+
+def test_a_question_names_who_may_answer() -> None:
+    """Groups and people are named; without any, nothing is said."""
+    limited = Question("q", "rollback", "Done?", users=("console:bob",), groups=("oncall",))
+
+    assert answerers_text(limited) == "group oncall or console:bob"
+    assert answerers_text(Question("q", "rollback", "Done?")) == ""
+
+
+def test_examples_come_from_the_workflows() -> None:
+    """What people may type is read from the configuration, each goal once."""
+    examples = PRESENT.examples()
+
+    assert set(examples) == {
+        text for w in CATALOGUE.workflows.values() for text in w.match.examples
+    }

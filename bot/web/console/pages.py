@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from bot.platforms.console.store import Thread
 from bot.web.api.runs import IMAGE_TYPES, evidence_response
 from bot.web.console.frame import page
 from bot.web.console.render import Templates
@@ -57,12 +59,20 @@ def router(web: Web, templates: Templates) -> APIRouter:
 
     @routes.get("/")
     async def home(session: Session = Depends(guards.page)) -> Response:
-        return RedirectResponse(f"/c/{web.deps.channels[0]}", 303)
+        channels = [*web.deps.channels, *await web.deps.console.channels()]
+        newest = await _newest(web, channels)
+        return _to_thread(newest) if newest else _to_channel(channels[0])
 
     @routes.get("/c/{channel}")
     async def channel(
-        channel: str, request: Request, session: Session = Depends(guards.page)
+        channel: str,
+        request: Request,
+        is_list: bool = Query(False, alias="list"),
+        session: Session = Depends(guards.page),
     ) -> Response:
+        newest = None if is_list else await _newest(web, [channel])
+        if newest is not None:
+            return _to_thread(newest)
         screen = ThreadScreen(Parts(web, templates, session), channel)
         return await show(request, session, screen, "threads")
 
@@ -143,6 +153,25 @@ def router(web: Web, templates: Templates) -> APIRouter:
         )
 
     return routes
+
+
+async def _newest(web: Web, channels: Iterable[str]) -> Thread | None:
+    """Return the thread in which something happened last."""
+    found = [await web.deps.console.threads(name, 1) for name in dict.fromkeys(channels)]
+    return max((threads[0] for threads in found if threads), key=_moved_at, default=None)
+
+
+def _moved_at(thread: Thread) -> float:
+    return thread.updated_at
+
+
+def _to_thread(thread: Thread) -> Response:
+    channel, thread_id = quote(thread.channel, safe=""), quote(thread.id, safe="")
+    return RedirectResponse(f"/c/{channel}/{thread_id}", 303)
+
+
+def _to_channel(channel: str) -> Response:
+    return RedirectResponse(f"/c/{quote(channel, safe='')}", 303)
 
 
 def screen_of(parts: Parts, address: str) -> Screen:

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 from agents.domain import Evidence, Step
 from bot.desk import Desk, OpenApproval, obstacle
 from bot.platforms.console.store import Message
+from bot.present import answerers_text
 from bot.views import RunView
 from bot.web.console.render import Templates
 from bot.web.context import Web
 from bot.web.errors import WebError
 from bot.web.limits import (
+    EXAMPLES_SHOWN,
     FRAME_GAP_S,
     INCIDENTS_LISTED,
     LIST_GAP_S,
@@ -28,7 +30,8 @@ from bot.web.live import EVERYTHING, Thing
 from bot.web.sessions import Session
 from bot.web.show import graph, log, spans
 from config.expressions import ExpressionError, fill
-from jobs.state import TERMINAL, Person, Run, Status
+from jobs.approvals import is_approver
+from jobs.state import TERMINAL, Person, Question, Run, Status
 from jobs.summary import variables
 
 Blocks = dict[str, str]
@@ -99,6 +102,7 @@ class ThreadScreen:
         self._channel = channel
         self._thread_id = thread_id
         self._marks: dict[str, str] = {}
+        self._has_threads = False
         self.title = f"#{channel}"
 
     def concerns(self, things: set[Thing]) -> bool:
@@ -119,8 +123,16 @@ class ThreadScreen:
             )
         }
         if self._thread_id:
-            rendered |= await self._messages(known)
-        return rendered
+            return rendered | await self._messages(known)
+        self._has_threads = bool(threads)
+        return rendered | {
+            "welcome": self._parts.render(
+                "_welcome.html",
+                newest=threads[0] if threads else None,
+                channel=self._channel,
+                examples=self._parts.desk.present.examples()[:EXAMPLES_SHOWN],
+            )
+        }
 
     def marks(self) -> Mapping[str, str]:
         """See `Screen.marks`."""
@@ -128,7 +140,11 @@ class ThreadScreen:
 
     def context(self) -> Mapping[str, Any]:
         """See `Screen.context`."""
-        return {"channel": self._channel, "thread_id": self._thread_id}
+        return {
+            "channel": self._channel,
+            "thread_id": self._thread_id,
+            "has_threads": self._has_threads,
+        }
 
     async def _messages(self, known: Mapping[str, str]) -> Blocks:
         console = self._parts.web.deps.console
@@ -152,7 +168,7 @@ class ThreadScreen:
         }
 
     async def _obstacles(self, message: Message) -> dict[str, str]:
-        """Return what keeps this person from deciding each open approval of a card."""
+        """Return what keeps this person from deciding what a card asks."""
         view = message.view
         if not isinstance(view, RunView):
             return {}
@@ -160,15 +176,25 @@ class ThreadScreen:
 
 
 async def obstacles(parts: Parts, view: RunView, run: Run | None = None) -> dict[str, str]:
-    """Return what keeps this person from deciding each open approval of a run."""
-    if not any(approval.status == "pending" for approval in view.approvals):
+    """Return what keeps this person from deciding or answering each thing a run asks, by its id."""
+    is_asking = any(approval.status == "pending" for approval in view.approvals) or any(
+        question.answer is None for question in view.questions
+    )
+    if not is_asking or view.ended_at is not None:
         return {}
     run = run or await parts.desk.run(view.run_id)
     if run is None:
         return {}
-    return {
-        approval.id: obstacle(run, approval, parts.person) for approval in run.approvals.values()
-    }
+    found = {one.id: obstacle(run, one, parts.person) for one in run.approvals.values()}
+    return found | {one.id: not_asked(one, parts.person) for one in run.questions.values()}
+
+
+def not_asked(question: Question, person: Person) -> str:
+    """Return why the person may not answer, as a sentence; empty when they may."""
+    is_limited = bool(question.users or question.groups)
+    if not is_limited or is_approver(person, question.users, question.groups):
+        return ""
+    return f"Only {answerers_text(question)} may answer this."
 
 
 class RunsScreen:
