@@ -5,11 +5,11 @@
 (() => {
   const skew = Date.now() / 1000 - Number(document.body.dataset.now || Date.now() / 1000);
 
-  // Must say the same as bot/web/show/words.py.
-  function duration(seconds) {
+  // Must say the same as `elapsed` in bot/web/show/words.py.
+  function elapsed(seconds) {
     const s = Math.max(0, Math.floor(seconds));
     const two = (n) => String(n).padStart(2, "0");
-    if (s < 60) return `${s}s`;
+    if (s < 60) return `${s} s`;
     if (s < 3600) return `${Math.floor(s / 60)}m ${two(s % 60)}s`;
     if (s < 86400) return `${Math.floor(s / 3600)}h ${two(Math.floor((s % 3600) / 60))}m`;
     return `${Math.floor(s / 86400)}d ${two(Math.floor((s % 86400) / 3600))}h`;
@@ -19,7 +19,7 @@
     const now = Date.now() / 1000 - skew;
     for (const element of document.querySelectorAll("[data-since], [data-until]")) {
       const { since, until } = element.dataset;
-      const text = duration(since === undefined ? Number(until) - now : now - Number(since));
+      const text = elapsed(since === undefined ? Number(until) - now : now - Number(since));
       if (element.textContent !== text) element.textContent = text;
     }
   }
@@ -109,12 +109,27 @@
   });
   openTarget();
 
+  // Who decided by keyboard stays where the form was, although the update took the form away.
+  let home = "";
+  document.addEventListener("focusin", (event) => {
+    home = event.target.closest(".approval")?.id ?? "";
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (!(event.target instanceof Element && event.target.closest(".approval"))) home = "";
+  });
+  document.body.addEventListener("htmx:sseMessage", () => {
+    const section = home && document.activeElement === document.body && document.getElementById(home);
+    if (section) section.focus({ preventScroll: true });
+  });
+
   // The first field of an opened form gets the focus.
   document.addEventListener("toggle", (event) => {
     const details = event.target;
     if (!(details instanceof HTMLDetailsElement) || !details.open) return;
     if (!details.closest(".acts, .stop")) return;
     const field = details.querySelector("input[type=text], input:not([type]), textarea");
-    if (field) field.focus({ preventScroll: true });
+    if (!field) return;
+    field.focus({ preventScroll: true });
+    field.form.scrollIntoView({ block: "nearest" });
   }, true);
 })();

@@ -25,6 +25,7 @@ from agents.domain import (
     Step,
     ThreadRef,
 )
+from agents.findings import Ranking, Reason, Suspect, as_json
 from agents.tool import Effect, Tool, Toolbox, ToolContext, ToolResult
 from bot.desk import Desk
 from bot.intake import Intake
@@ -38,10 +39,13 @@ from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
 from config.contents import Catalogue
 from config.specs import (
+    AgentSpec,
     InputSpec,
     MatchSpec,
     PersonSpec,
+    ReportSpec,
     RouteSpec,
+    RunbookSpec,
     ServiceSpec,
     SourceSpec,
     StepSpec,
@@ -100,6 +104,14 @@ CATALOGUE = Catalogue(
             inputs={"service": InputSpec(one_of="services", label="service")},
             steps=(StepSpec(id="metrics", title="Read metrics", tool="metrics.query"),),
             answer="metrics",
+        )
+    },
+    agents={
+        "diagnostician": AgentSpec(
+            name="diagnostician",
+            title="Diagnostician",
+            description="Ranks the suspects.",
+            runbook=RunbookSpec(report=ReportSpec(function="suspects")),
         )
     },
     services={"checkout": ServiceSpec(), "payments": ServiceSpec()},
@@ -276,7 +288,7 @@ class Story:
     async def ask(self, *, quorum: int = 1, calls: int = 1, title: str = "") -> Run:
         """Rank the suspects and ask for the approval of the fix."""
         await self.send(c.StartStep("rank", 1, "worker-1:3"), 0.1)
-        await self.send(c.FinishStep("rank", 1, {"cause": "deploy 9d81e02"}), 1.4)
+        await self.send(c.FinishStep("rank", 1, as_json(RANKING)), 1.4)
         await self.send(c.StartStep("gate", 1, "worker-1:3"), 0.1)
         proposed = [
             ProposedCall(
@@ -349,6 +361,43 @@ class Story:
         assert self.thread is not None
         await self.house.platform.post(self.thread, NoteView(text, tone), f"note:{text}")
 
+
+_DEPLOY_LINE = "9d81e02  21:30:02Z  Mira Okafor   Price carts by tax region"
+RANKING = Ranking(
+    service="checkout",
+    status="cause_found",
+    confidence=0.93,
+    symptoms=(
+        Reason(
+            text="checkout's error ratio rose to 41 %",
+            evidence_id="ev-metrics",
+            quote="error_ratio after 0.41",
+        ),
+    ),
+    suspects=(
+        Suspect(
+            kind="deploy",
+            service="checkout",
+            title="release 9d81e02 of checkout",
+            score=0.93,
+            reasons=(
+                Reason(
+                    text="it went live 2 s before", evidence_id="ev-deploys", quote=_DEPLOY_LINE
+                ),
+                Reason(
+                    text="it is the newest release", evidence_id="ev-deploys", quote=_DEPLOY_LINE
+                ),
+            ),
+        ),
+        Suspect(
+            kind="dependency",
+            service="payments",
+            title="payments is slow",
+            score=0.1,
+            reasons=(Reason(text="checkout depends on it"),),
+        ),
+    ),
+)
 
 EVIDENCE = (
     Evidence(

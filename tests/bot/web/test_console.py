@@ -13,6 +13,7 @@ from bot.web.console.forms import local_path
 from bot.web.limits import LOGIN_FAILURES, LOGIN_WINDOW_S, SESSION_S
 from bot.web.sessions import COOKIE
 from jobs import commands as c
+from jobs.state import Question
 from tests.bot.web.conftest import client_of, sign_in
 from tests.bot.web.sample import (
     ALICE,
@@ -22,6 +23,7 @@ from tests.bot.web.sample import (
     RUN_ID,
     House,
     Story,
+    delivery,
 )
 
 PAGES = ["/c/incidents", "/runs", "/runs?status=active", "/approvals", "/incidents"]
@@ -276,6 +278,101 @@ async def test_who_may_not_decide_sees_why(client: httpx.AsyncClient, story: Sto
 
     assert "Yes, approve" not in (await client.get(f"/runs/{RUN_ID}")).text
     assert "Nothing waits for your decision" in (await client.get("/approvals")).text
+
+
+async def test_the_diagnosis_stands_before_the_approval(
+    client: httpx.AsyncClient, story: Story
+) -> None:
+    """Thread, run page and approvals show the goal, then the suspects, then what is asked."""
+    await _asked(story)
+    await sign_in(client)
+    assert story.thread is not None
+
+    for path in (f"/c/incidents/{story.thread.id}", f"/runs/{RUN_ID}", "/approvals"):
+        text = unescape((await client.get(path)).text)
+        places = [
+            text.index(words)
+            for words in (
+                "Find out why checkout is failing",
+                "What it looks like",
+                "checkout's error ratio rose to 41 %",
+                "release 9d81e02 of checkout",
+                "it went live 2 s before; it is the newest release",
+                "payments is slow",
+                "If approved, this runs",
+            )
+        ]
+        assert places == sorted(places), path
+        assert f'href="/runs/{RUN_ID}/evidence/ev-deploys?quote=9d81e02%20%2021%3A30%3A02Z' in text
+
+
+async def test_the_start_leads_to_the_newest_thread(
+    client: httpx.AsyncClient, story: Story
+) -> None:
+    """Start page and channel go where something happened last; the list can still be seen."""
+    csrf = await sign_in(client)
+    empty = await client.get("/c/incidents")
+    await story.begin()
+    assert story.thread is not None
+    thread = f"/c/incidents/{story.thread.id}"
+
+    start, channel = await client.get("/"), await client.get("/c/incidents")
+    listed = await client.get("/c/incidents?list=1")
+
+    assert csrf
+    assert "Nothing has happened in #incidents yet" in empty.text
+    assert 'data-fill="goal">why is checkout failing?</button>' in empty.text
+    assert start.headers["location"] == channel.headers["location"] == thread
+    assert f'class="button primary" href="{thread}"' in listed.text
+
+
+async def test_an_empty_channel_is_told_of_its_first_thread(address: str, story: Story) -> None:
+    """Who waits on the empty page gets a link to the first thread; nothing jumps by itself."""
+    async with httpx.AsyncClient(base_url=address, timeout=10) as client:
+        await sign_in(client)
+        params = {"page": "/c/incidents", "cursor": await story.house.console.cursor()}
+        async with client.stream("GET", "/console/events", params=params) as stream:
+            lines = stream.aiter_lines()
+            await anext(lines)
+            await story.begin()
+            event = await _next_event(lines)
+
+    assert story.thread is not None
+    assert 'id="welcome" hx-swap-oob="morph"' in event["data"]
+    assert f'class="button primary" href="/c/incidents/{story.thread.id}"' in event["data"]
+
+
+async def test_who_may_not_answer_sees_why(client: httpx.AsyncClient, story: Story) -> None:
+    """A question says who may answer it, and shows its buttons only to them."""
+    await story.begin()
+    await story.send(c.StartStep("logs", 1, "w"))
+    question = Question("q1", "logs", "Did it happen?", ("done", "retry"), groups=("oncall",))
+    await story.send(c.AskQuestion("logs", 1, question))
+
+    await sign_in(client, "bob")
+    stranger = (await client.get(f"/runs/{RUN_ID}")).text
+    await sign_in(client)
+    page = (await client.get(f"/runs/{RUN_ID}")).text
+
+    assert "To be answered by group oncall" in stranger
+    assert "Only group oncall may answer this." in stranger
+    assert 'value="retry"' not in stranger
+    assert 'value="retry"' in page
+    assert "Only group oncall" not in page
+
+
+async def test_an_incident_says_what_was_folded(house: House, client: httpx.AsyncClient) -> None:
+    """The card says since when it is open, and what the count of folded alerts means."""
+    await sign_in(client)
+    hook = {"Authorization": "Bearer hook-secret"}
+    for _ in range(2):
+        await client.post("/webhooks/alertmanager", json=delivery(), headers=hook)
+
+    text = (await client.get("/incidents")).text
+
+    assert "Open since" in text
+    assert "1 folded</abbr>" in text
+    assert "1 more notification of this incident came in after the first" in text
 
 
 async def test_the_run_page_shows_everything(client: httpx.AsyncClient, story: Story) -> None:

@@ -99,6 +99,32 @@ async def test_edit_then_approve(page: Page, house: House, story: Story) -> None
     assert approval.calls[0].args["release"] == "77b01aa"
 
 
+async def test_approving_by_keyboard(page: Page, house: House, story: Story) -> None:
+    """Tab, Enter and Escape are enough, and the focus stays with the approval afterwards."""
+    await story.begin()
+    await story.look()
+    await story.ask()
+    await _open_thread(page, story)
+    approve = page.locator("summary", has_text="Approve")
+    await approve.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Comment")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(approve).to_be_focused()
+    await expect(page.get_by_label("Comment")).to_be_hidden()
+
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Comment")).to_be_focused()
+    await page.keyboard.type("go")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".approval .said")).to_contain_text("Approved by Alice")
+    await story.show(await house.runs.get(RUN_ID))
+
+    await expect(page.locator(".approval")).to_contain_text("Approved by Alice at")
+    await expect(page.locator(".approval")).to_be_focused()
+
+
 async def test_the_answer_and_its_chart_appear(page: Page, story: Story) -> None:
     """The answer comes into the open thread with its chart; the run page draws the plan."""
     await story.begin()
@@ -116,6 +142,24 @@ async def test_the_answer_and_its_chart_appear(page: Page, story: Story) -> None
     await expect(page.locator("svg.graph .node")).to_have_count(9)
     await page.locator("svg.graph a").first.click()
     await expect(page.locator(".step-detail[open] h3").first).to_have_text("Inputs")
+
+
+async def test_the_plan_fits_on_an_ordinary_screen(page: Page, story: Story) -> None:
+    """At 1280 pixels the graph is not scrolled, and no line of text leaves its box."""
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await story.begin()
+    await _open_thread(page, story)
+    await page.goto(f"/runs/{RUN_ID}")
+
+    box = page.get_by_role("region", name="Graph of the steps")
+    assert await box.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert await page.evaluate(
+        """[...document.querySelectorAll(".node")].every(node => {
+            const edge = node.querySelector("rect").getBoundingClientRect().right;
+            return [...node.querySelectorAll("text")].every(
+                text => text.getBoundingClientRect().right < edge);
+        })"""
+    )
 
 
 async def test_no_page_is_wider_than_a_phone(page: Page, story: Story) -> None:
