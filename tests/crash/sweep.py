@@ -10,10 +10,11 @@ import argparse
 import mmap
 import os
 import pickle
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, get_args
@@ -23,7 +24,8 @@ from tests.crash.story import Point, Told, Victim, stage
 
 LANES = 2
 """Stories told at the same time; each has a Redis of its own."""
-SHORT_POINTS = 24
+SHORT_POINTS = 12
+"""Of each victim."""
 BEYOND = 1_000
 """Nobody writes this often: the sweep goes on until a point is not reached any more."""
 UNDISTURBED = 2
@@ -57,6 +59,7 @@ class Score:
 def main(argv: Sequence[str]) -> int:
     """Run the sweep; returns the exit code."""
     options = _options(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
     began = time.monotonic()
     score = Score()
     with tempfile.TemporaryDirectory(prefix="muster-crash-") as folder:
@@ -114,15 +117,15 @@ def _sweep(victim: Victim, options: Options, home: Path, score: Score) -> None:
         expected = calm[0].ending
         for told in calm:
             for problem in told.problems:
-                raise SystemExit(f"the undisturbed {victim} story went wrong: {problem}")
+                sys.exit(f"the undisturbed {victim} story went wrong: {problem}")
         if expected is None:
-            raise SystemExit(f"the undisturbed {victim} story has no run")
+            sys.exit(f"the undisturbed {victim} story has no run")
         writes = max(told.writes for told in calm)
         say(f"{victim}: {writes} writes in an undisturbed story of {calm[-1].seconds:.1f} s")
-        chosen = _choice(writes, options)
-        points = [Point(victim, n, is_after) for n in chosen for is_after in (False, True)]
+        numbers = options.points or range(1, writes + 1)
+        points = [Point(victim, n, is_after) for n in numbers for is_after in (False, True)]
         if options.is_short:
-            points = _spread(points, max(2, round(SHORT_POINTS / len(options.victims))))
+            points = _spread(points, SHORT_POINTS)
         enough = mmap.mmap(-1, 1)
         for told in _tell_all(points, expected, options, home, enough):
             score.count(told)
@@ -138,10 +141,6 @@ def _sweep(victim: Victim, options: Options, home: Path, score: Score) -> None:
             score.count(told)
             if not told.is_killed:
                 return
-
-
-def _choice(writes: int, options: Options) -> Iterable[int]:
-    return options.points or range(1, writes + 1)
 
 
 def _spread(points: Sequence[Point], count: int) -> list[Point]:
@@ -160,17 +159,24 @@ def _tell_all(
         _lane(points[n :: options.lanes], expected, options, home, enough, n)
         for n in range(options.lanes)
     ]
-    for pid, output in lanes:
-        with output:
-            while True:
-                try:
-                    told = pickle.load(output)  # noqa: S301 - written by our own fork
-                except EOFError:
-                    break
-                yield told
-        _, status = os.waitpid(pid, 0)
-        if status:
-            raise SystemExit(f"a lane of the sweep ended with {os.waitstatus_to_exitcode(status)}")
+    alive = {pid for pid, _ in lanes}
+    try:
+        for pid, output in lanes:
+            with output:
+                while True:
+                    try:
+                        told = pickle.load(output)  # noqa: S301 - written by our own fork
+                    except EOFError:
+                        break
+                    yield told
+            _, status = os.waitpid(pid, 0)
+            alive.discard(pid)
+            if status:
+                sys.exit(f"a lane of the sweep ended with {os.waitstatus_to_exitcode(status)}")
+    finally:
+        for pid in alive:
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
 
 
 def _lane(
@@ -211,7 +217,6 @@ def _lane(
         code = 0
     except BaseException as error:
         say(f"lane {number}: {type(error).__name__}: {error}")
-        raise
     finally:
         os._exit(code)
 
