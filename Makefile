@@ -37,6 +37,9 @@ lint: .venv/.dev             ## ruff, mypy strict, import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: .venv/.run            ## one table of figures against their targets; bench/latest.json
+	$(BIN)/python -m bench $(ARGS)
+
 fmt: .venv/.dev              ## format and fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,4 @@
-"""How many alerts a second are parsed, folded and on disk; one delivery at a time, and several.
-
-Run it alone on the machine: `python bench/alerts_bench.py`. It starts a server of its own.
-"""
+"""How many alerts a second are parsed, folded and on disk, without HTTP and the rest of the bot."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.figures import Figure
 from bot.routes import route_for
 from bot.sources import ALERT_SOURCES
 from config.specs import RouteSpec, SourceSpec
@@ -99,13 +97,13 @@ async def measure(batch: int, senders: int) -> dict[str, float]:
     }
 
 
-async def main() -> None:
-    """Print one line per way of sending."""
-    for batch, senders in ((1, 1), (1, SENDERS), (50, 1), (50, SENDERS)):
-        result = await measure(batch, senders)
-        numbers = "  ".join(f"{name} {value:.2f}" for name, value in result.items())
-        print(f"batches of {batch:>2}, {senders} senders: {numbers}")
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+async def figures() -> list[Figure]:
+    """Return the figures of the alert store."""
+    found = []
+    for batch in (1, 50):
+        result = await measure(batch, SENDERS)
+        found += [
+            Figure(f"store_alerts_batch_{batch}", result["alerts_per_s"], "alerts/s"),
+            Figure(f"store_alerts_batch_{batch}_p99", result["p99_ms"], "ms/delivery"),
+        ]
+    return found

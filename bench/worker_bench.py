@@ -1,21 +1,14 @@
-"""How fast the worker takes tickets: jobs per second, CPU per job, enqueue to start.
-
-Run it with `python -m bench.worker_bench`. It starts a server and a worker of its own, prints one
-JSON object (name to value) and leaves nothing behind.
-"""
+"""How fast the worker alone takes tickets: jobs per second, CPU per job, enqueue to start."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-import structlog
-
+from bench.figures import Figure
 from jobs.broker import Ticket, enqueue, started_key
 from jobs.embedded import EmbeddedRedis
 from jobs.redis_client import connect
@@ -49,7 +42,7 @@ class Counter:
             await self.reached.wait()
 
 
-async def measure(url: str) -> dict[str, float]:
+async def measure(url: str) -> list[Figure]:
     """Run a burst, then single tickets on an idle worker."""
     counter, client = Counter(), connect(url)
     worker = AsyncWorker(url, "bench", counter.run, has_signals=False)
@@ -80,20 +73,15 @@ async def measure(url: str) -> dict[str, float]:
     await serving
     await client.aclose()
     cuts = statistics.quantiles(delays, n=100)
-    return {
-        "worker_noop_jobs_per_s": round(jobs / wall),
-        "worker_cpu_ms_per_job": round(cpu / jobs * 1000, 3),
-        "enqueue_to_start_p50_ms": round(cuts[49], 2),
-        "enqueue_to_start_p99_ms": round(cuts[98], 2),
-    }
+    return [
+        Figure("worker_noop_rate", jobs / wall, "jobs/s"),
+        Figure("worker_noop_cpu", cpu / jobs * 1_000, "ms/job"),
+        Figure("worker_start_p50", cuts[49], "ms"),
+        Figure("worker_start_p99", cuts[98], "ms"),
+    ]
 
 
-def main() -> None:
-    """Print the figures."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+async def figures() -> list[Figure]:
+    """Return the figures of a worker whose tickets do nothing."""
     with tempfile.TemporaryDirectory() as directory, EmbeddedRedis(Path(directory)) as server:
-        print(json.dumps(asyncio.run(measure(server.url)), indent=2))
-
-
-if __name__ == "__main__":
-    main()
+        return await measure(server.url)
