@@ -1,0 +1,1 @@
+"""Tests that the written part says what the code does."""
