@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -61,29 +63,58 @@ def _matches(match: PolicyMatch, query: Query) -> bool:
         and fnmatchcase(query.requester, match.requester)
         and (match.tainted is None or match.tainted == query.is_tainted)
         and all(
-            fnmatchcase(str(query.args.get(name, "")), pattern)
+            fnmatchcase(_as_written(query.args.get(name, "")), pattern)
             for name, pattern in match.arguments.items()
         )
     )
 
 
-def is_tainted(args: JsonValue, trusted: Iterable[str]) -> bool:
+def speaks_of_taint(policies: Sequence[PolicySpec], effect: Effect) -> bool:
+    """Whether taint can make a difference to a call of that effect."""
+    return any(
+        policy.match.tainted is not None and policy.match.effect in (None, effect)
+        for policy in policies
+    )
+
+
+def is_tainted(args: Mapping[str, JsonValue], trusted: Iterable[str]) -> bool:
     """Whether untrusted text shaped the arguments.
 
     A text argument is clean when it stands in trusted text as it is: the plan's own words, the
     names in services.yaml, or the evidence of a tool whose output is trusted (the deploys in
-    git, say). Everything else could have been put there by whoever writes logs and alerts.
+    git, say); a number, when it stands there on its own. Everything else could have been put
+    there by whoever writes logs and alerts.
     """
     sources = tuple(trusted)
-    return any(not any(text in source for source in sources) for text in _texts(args))
+    return any(
+        not any(_stands_in(value, source) for source in sources)
+        for argument in args.values()
+        for value in _leaves(argument)
+    )
 
 
-def _texts(value: JsonValue) -> Iterable[str]:
+def _stands_in(value: str | float, source: str) -> bool:
+    if isinstance(value, str):
+        return value in source
+    written = re.escape(_as_written(value))
+    return re.search(rf"(?<![\w.]){written}(?![\w.])", source) is not None
+
+
+def _leaves(value: JsonValue) -> Iterable[str | float]:
+    """Yield the texts and numbers of a value, and the keys inside it: they are data too."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
+        for key, item in value.items():
+            yield key
+            yield from _leaves(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from _leaves(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def _as_written(value: JsonValue) -> str:
+    """Return a value as people write it in YAML: true, not True."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

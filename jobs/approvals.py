@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from agents.secret_args import secret_argument
 from jobs import events as e
 from jobs.advance import queued
 from jobs.commands import Decide, EditCall, NoteRefusal, Refusal, Refused
@@ -129,6 +130,12 @@ def edit(run: Run, command: EditCall, now: float) -> list[e.Event]:
     _require_approver(run, approval, command.person)
     if command.call_key not in {call.key for call in approval.calls}:
         raise Refused(Refusal.INVALID, "That call is not part of this approval.")
+    if name := secret_argument(command.args):
+        raise Refused(
+            Refusal.INVALID,
+            f"The argument {name} looks like a secret, and arguments are stored and shown: "
+            "leave it out.",
+        )
     return [
         e.ApprovalEdited(
             at=now,

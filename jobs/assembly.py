@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from time import time
 
 from agents.registry import report_outputs, tool_schemas
@@ -73,7 +74,7 @@ class WorkerProcess:
         )
         chores = [
             asyncio.create_task(executor.keep_leases()),
-            asyncio.create_task(Keeper(runs, time).keep()),
+            asyncio.create_task(Keeper(runs, time, keep_s=self._keep_s).keep()),
         ]
         try:
             await worker.serve()
@@ -82,6 +83,10 @@ class WorkerProcess:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await client.aclose()
+
+    @property
+    def _keep_s(self) -> float:
+        return timedelta(days=self.settings.retention_days).total_seconds()
 
     def bury(self, name: str) -> None:
         """End a dead worker's leases and tickets at once: its steps go to others in a moment."""

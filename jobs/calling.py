@@ -1,24 +1,26 @@
 """One step's tool calls, made durable: recalled after a takeover, asked for, intended, recorded.
 
-A reading call is journalled with its result. A writing call goes through policy, waits for its
-approval, is recorded as intended before it runs and as finished after; see `jobs.run`.
+Every call goes through policy, and waits for its approval if policy says so. A reading call is
+journalled with its result. A writing call is recorded as intended before it runs and as finished
+after; see `jobs.run`. What a write came to is recorded even when its step is cancelled meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NoReturn, cast
 
 import structlog
-from pydantic import JsonValue
+from pydantic import ValidationError
 
 from agents import sandbox
 from agents.domain import Evidence, JsonObject, Step
 from agents.excerpt import is_cut
-from agents.policy import Query, Ruling, is_tainted, rule
 from agents.redact import redact
 from agents.reports import CallOutcome
+from agents.secret_args import refusal, secret_argument
 from agents.tool import (
     Effect,
     OutcomeUnknownError,
@@ -28,103 +30,43 @@ from agents.tool import (
     ToolResult,
     TransientError,
 )
-from config.specs import ApproversSpec, PolicySpec, ServicesFile, Verdict
+from config.specs import Verdict
 from jobs import commands as c
-from jobs.service import Runs
-from jobs.state import (
-    Approval,
-    ApprovalStatus,
-    Call,
-    CallStatus,
-    ProposedCall,
-    Question,
-    Run,
-    Terms,
+from jobs.asking import (
+    Denied,
+    Rules,
+    Suspended,
+    about_unknown,
+    approval_id,
+    call_key,
+    proposed,
+    request,
+    ruling_of,
+    why_not,
 )
-from jobs.store import Lease
-from jobs.summary import call_text
+from jobs.patience import patiently, to_the_end
+from jobs.service import Runs
+from jobs.state import Approval, ApprovalStatus, Call, CallStatus, ProposedCall, Run
+from jobs.store import EvidenceFullError, Lease
+
+__all__ = ["Denied", "FencedOff", "OutOfTime", "Rules", "StepCalls", "Suspended", "honours_key"]
 
 log = structlog.get_logger(__name__)
 
-UNKNOWN_OPTIONS = ("done", "retry", "skip")
-
-
-class Suspended(Exception):
-    """The step cannot go on before a person decides or answers; `command` says what to ask."""
-
-    def __init__(self, command: c.RequestApproval | c.AskQuestion) -> None:
-        self.command = command
-        super().__init__("the step waits for a person")
-
-
-class Denied(Exception):
-    """A person or a policy said no; the message says who."""
+MIN_MEMORY_MIB = 32
+_ENDED = frozenset({CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.SKIPPED})
 
 
 class FencedOff(Exception):
     """Another attempt owns the step: stop without a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a worker knows of the world and of what is allowed in it."""
-
-    world: ServicesFile
-    policies: tuple[PolicySpec, ...]
-
-
-def call_key(step_id: str, call_id: str) -> str:
-    """Return the name of a call in its run; also its idempotency key, with the run's id."""
-    return f"{step_id}/{call_id}"
-
-
-def approval_id(run_id: str, key: str) -> str:
-    """Return the id of the approval of a call (or, with a step's id, of a step)."""
-    return f"ap-{run_id}-{key.replace('/', '-')}"
-
-
-def terms_of(ruling: Ruling, now: float) -> Terms:
-    """Return the terms of an approval that is asked now. The ruling must be `ask`."""
-    spec = ruling.approval
-    if spec is None:
-        raise ValueError(f"policy {ruling.policy!r} does not say who may approve")
-    escalation = spec.escalation
-    return Terms(
-        users=spec.approvers.users,
-        groups=spec.approvers.groups,
-        quorum=spec.quorum,
-        requester_may_approve=spec.requester_may_approve,
-        editor_may_approve=spec.editor_may_approve,
-        expires_at=now + spec.expires_after_s,
-        on_expiry=spec.on_expiry,
-        escalate_at=now + escalation.after_s if escalation else None,
-        escalate_users=escalation.to.users if escalation else (),
-        escalate_groups=escalation.to.groups if escalation else (),
-        policy=ruling.policy,
-    )
-
-
-def ruling_of(
-    rules: Rules, tool: Tool, args: JsonObject, run: Run, agent: str, trusted: Iterable[str]
-) -> Ruling:
-    """Return what policy says of the call. The environment is that of the service it names."""
-    service = rules.world.services.get(str(args.get("service", "")))
-    return rule(
-        rules.policies,
-        Query(
-            tool=tool.name,
-            effect=tool.effect,
-            args=args,
-            agent=agent,
-            environment=service.environment if service else "",
-            requester=run.goal.requester_id,
-            is_tainted=is_tainted(args, trusted),
-        ),
-    )
+class OutOfTime(Exception):
+    """The step's time was up before the call began."""
 
 
 class StepCalls:
-    """The `call_tool` of one attempt at one step."""
+    """The `call_tool` of one attempt at one step, whose time is up at `deadline` (loop time)."""
 
     def __init__(
         self,
@@ -134,6 +76,7 @@ class StepCalls:
         step: Step,
         lease: Lease,
         clock: Callable[[], float],
+        deadline: float,
     ) -> None:
         self._runs = runs
         self._rules = rules
@@ -141,29 +84,44 @@ class StepCalls:
         self._step = step
         self._lease = lease
         self._clock = clock
+        self._deadline = deadline
         self._state = run.steps[step.id]
+        self._reading = asyncio.Lock()
+        self._entries: dict[str, JsonObject] | None = None
 
     async def call(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
         """Return the call's outcome, from the record if it already has one.
 
-        Raises Suspended, Denied, FencedOff, TransientError. Other errors of the tool are part of
-        the outcome.
+        Raises Suspended, Denied, FencedOff, OutOfTime, TransientError. Other errors of the tool
+        are part of the outcome.
         """
+        if name := secret_argument(args):
+            return _failed(refusal(tool.name, name))
         if tool.effect is Effect.WRITES:
             return await self._write(call_id, tool, args)
+        return await self._read(call_id, tool, args)
+
+    async def _read(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
         key = f"{self._state.agent}/{call_id}#{self._state.tries}"
-        for entry in await self._runs.store.journal(self._run.id, self._step.id):
-            if entry.get("key") == key:
-                return await self._recall(entry)
+        entry = (await self._journal()).get(key)
+        if entry is not None:
+            return await self._recall(entry)
         try:
+            args, _ = await self._permitted(call_key(self._step.id, call_id), tool, args)
+            self._require_time()
             result = await self._run_tool(tool, args, "")
-        except TransientError:
-            raise
-        except ToolError as error:
-            outcome = CallOutcome(output=None, evidence_id="", text="", error=redact(str(error)))
-        else:
             outcome = await self._keep(call_id, tool, args, result)
-        entry = {
+        except TransientError as error:
+            if self._state.tries < self._step.retries.times:
+                raise
+            outcome = _failed(str(error))  # No try is left: whoever asked can go on without it.
+        except (ToolError, EvidenceFullError) as error:
+            outcome = _failed(str(error))
+        await self._remember(key, tool, args, outcome)
+        return outcome
+
+    async def _remember(self, key: str, tool: Tool, args: JsonObject, outcome: CallOutcome) -> None:
+        entry: JsonObject = {
             "key": key,
             "tool": tool.name,
             "args": args,
@@ -171,13 +129,25 @@ class StepCalls:
             "evidence_id": outcome.evidence_id,
             "error": outcome.error,
         }
-        if not await self._runs.store.append_journal(self._lease, entry):
+        if not await patiently(lambda: self._runs.store.append_journal(self._lease, entry)):
             raise FencedOff
-        return outcome
+
+    async def _journal(self) -> Mapping[str, JsonObject]:
+        """Return what earlier attempts wrote down, by key; nobody else writes while we own it."""
+        async with self._reading:
+            if self._entries is None:
+                is_first = self._lease.attempt == 1
+                stored = [] if is_first else await patiently(self._stored_journal)
+                self._entries = {str(entry.get("key")): entry for entry in stored}
+            return self._entries
+
+    async def _stored_journal(self) -> list[JsonObject]:
+        return await self._runs.store.journal(self._run.id, self._step.id)
 
     async def _recall(self, entry: JsonObject) -> CallOutcome:
         evidence_id = str(entry.get("evidence_id", ""))
-        evidence = (await self._runs.store.evidence(self._run.id)).get(evidence_id)
+        stored = await patiently(lambda: self._runs.store.evidence(self._run.id))
+        evidence = stored.get(evidence_id)
         return CallOutcome(
             output=cast("JsonObject | None", entry.get("output")),
             evidence_id=evidence_id,
@@ -188,23 +158,18 @@ class StepCalls:
     async def _write(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
         key = call_key(self._step.id, call_id)
         known = self._run.calls.get(key)
-        approval = self._approval_of(key, tool, args)
-        if known is not None and known.status in (
-            CallStatus.SUCCEEDED,
-            CallStatus.FAILED,
-            CallStatus.SKIPPED,
-        ):
-            return self._outcome_of(known)
-        if approval is not None and approval.status is ApprovalStatus.APPROVED:
-            args = next(call.args for call in approval.calls if call.key == key)
+        if known is not None and known.status in _ENDED:
+            return _outcome_of(known)
         if known is not None and known.status is CallStatus.INTENDED:
-            args = known.args
-            if not honours_key(tool, self._context(key), args):
-                await self._ask_what_happened(tool, known, "its worker died")
-        elif approval is None:
-            await self._ask_policy(key, tool, args)
+            args, approved_by = known.args, known.approval_id
+            if not honours_key(tool, self._context(self._tool_key(key)), args):
+                await self._ask_what_happened(known, "its worker died")
         else:
-            self._require_approved(approval)
+            try:
+                args, approved_by = await self._permitted(key, tool, args)
+            except ToolError as error:
+                return _failed(str(error))
+        self._require_time()
         await self._send(
             c.IntendCall(
                 step_id=self._step.id,
@@ -212,136 +177,116 @@ class StepCalls:
                 key=key,
                 tool=tool.name,
                 args=args,
-                approval_id=approval.id if approval else "",
+                approval_id=approved_by,
             )
         )
         return await self._act(key, call_id, tool, args)
 
     async def _act(self, key: str, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
         try:
-            result = await self._run_tool(tool, args, f"{self._run.id}/{key}")
+            result = await self._run_tool(tool, args, self._tool_key(key))
         except OutcomeUnknownError as error:
             log.warning("write_outcome_unknown", tool=tool.name, reason=redact(str(error)))
-            await self._ask_what_happened(
-                tool, self._run.calls[key], "it was cut off before it ended"
-            )
+            await self._ask_what_happened(self._run.calls[key], "it was cut off before it ended")
         except ToolError as error:
-            outcome = CallOutcome(output=None, evidence_id="", text="", error=redact(str(error)))
-        else:
+            return await to_the_end(self._record(key, _failed(str(error))))
+        return await to_the_end(self._keep_and_record(key, call_id, tool, args, result))
+
+    async def _keep_and_record(
+        self, key: str, call_id: str, tool: Tool, args: JsonObject, result: ToolResult
+    ) -> CallOutcome:
+        try:
             outcome = await self._keep(call_id, tool, args, result)
-        await self._send(
-            c.FinishCall(
-                step_id=self._step.id,
-                attempt=self._lease.attempt,
-                key=key,
-                is_success=not outcome.error,
-                evidence_id=outcome.evidence_id,
-                result=outcome.output,
-                error=outcome.error,
-            )
+        except EvidenceFullError as error:  # The write took effect all the same.
+            log.warning("evidence_full", tool=tool.name, reason=str(error))
+            output = cast(JsonObject, result.output.model_dump(mode="json"))
+            outcome = CallOutcome(output=output, evidence_id="", text=result.text, error="")
+        return await self._record(key, outcome)
+
+    async def _record(self, key: str, outcome: CallOutcome) -> CallOutcome:
+        command = c.FinishCall(
+            step_id=self._step.id,
+            attempt=self._lease.attempt,
+            key=key,
+            is_success=not outcome.error,
+            evidence_id=outcome.evidence_id,
+            result=outcome.output,
+            error=outcome.error,
         )
+        await self._send(command)
         return outcome
 
-    def _approval_of(self, key: str, tool: Tool, args: JsonObject) -> Approval | None:
-        """Return the approval asked for this call, or a gate's that covers exactly it."""
-        own = self._run.approvals.get(approval_id(self._run.id, key))
-        if own is not None:
-            return own
-        for approval in self._run.approvals.values():
-            if approval.status is ApprovalStatus.APPROVED and any(
-                call.key == key and call.tool == tool.name and key not in approval.dropped
-                for call in approval.calls
-            ):
-                return approval
-        return None
-
-    async def _ruling(self, tool: Tool, args: JsonObject) -> Ruling:
-        trusted = await self.trusted_texts()
-        return ruling_of(self._rules, tool, args, self._run, self._state.agent, trusted)
-
-    async def _ask_policy(self, key: str, tool: Tool, args: JsonObject) -> None:
-        ruling = await self._ruling(tool, args)
+    async def _permitted(self, key: str, tool: Tool, args: JsonObject) -> tuple[JsonObject, str]:
+        """Return the arguments that may run and the approval that says so, if one was needed."""
+        approval, call = self._approval_of(key, tool)
+        if approval is not None:
+            if approval.status is not ApprovalStatus.APPROVED:
+                raise Denied(why_not(approval))
+            if call is None or key in approval.dropped:
+                raise Denied(f"left out by {approval.decided_by or 'an approver'}")
+            return call.args, approval.id
+        ruling = await ruling_of(
+            self._runs.store,
+            self._rules,
+            self._run,
+            self._state.agent,
+            tool.name,
+            tool.effect,
+            args,
+        )
         if ruling.verdict is Verdict.DENY:
-            raise Denied(f"denied by policy ({ruling.policy}): {ruling.reason}")
+            raise Denied(f"denied by policy ({ruling.policy}): {ruling.reason}".rstrip(": "))
         if ruling.verdict is Verdict.ALLOW:
-            return
+            return args, ""
+        sandbox.parse_arguments(tool, args)  # Nobody is asked about a call that cannot run.
+        calls = (proposed(key, tool.name, args),)
         now = self._clock()
-        call = proposed(key, tool.name, args)
+        raise Suspended(request(self._run, self._step, self._lease, key, calls, ruling, now))
+
+    def _approval_of(self, key: str, tool: Tool) -> tuple[Approval | None, ProposedCall | None]:
+        """Return the approval asked for this call, or a gate's that covers it, with the call."""
+        own = self._run.approvals.get(approval_id(self._run.id, key))
+        known = [own] if own is not None else self._run.approvals.values()
+        for approval in known:
+            for call in approval.calls:
+                if call.key == key and call.tool == tool.name:
+                    return approval, call
+        return own, None
+
+    async def _ask_what_happened(self, call: Call, why: str) -> NoReturn:
+        """Suspend the step until a person has said what became of the call."""
         raise Suspended(
-            c.RequestApproval(
-                step_id=self._step.id,
-                attempt=self._lease.attempt,
-                approval=Approval(
-                    id=approval_id(self._run.id, key),
-                    step_id=self._step.id,
-                    calls=(call,),
-                    terms=terms_of(ruling, now),
-                    requested_at=now,
-                    title=self._step.title,
-                    reason=redact(self._step.instruction or ruling.reason),
-                ),
+            await about_unknown(
+                self._runs.store,
+                self._rules,
+                self._run,
+                call,
+                self._lease.attempt,
+                why,
+                self._clock(),
             )
-        )
-
-    def _require_approved(self, approval: Approval) -> None:
-        if approval.status is ApprovalStatus.APPROVED:
-            return
-        raise Denied(why_not(approval))
-
-    async def _ask_what_happened(self, tool: Tool, call: Call, why: str) -> NoReturn:
-        """Ask those who may approve the call: "retry" is a decision to run it again."""
-        ruling = await self._ruling(tool, call.args)
-        approvers = ruling.approval.approvers if ruling.approval else ApproversSpec()
-        text = (
-            f"{call_text(call)} was begun, and then {why}: nobody saw "
-            "whether it took effect. Look, then say: done (it did), retry (run it again) or "
-            "skip (go on without it)."
-        )
-        raise Suspended(
-            c.AskQuestion(
-                step_id=self._step.id,
-                attempt=self._lease.attempt,
-                question=Question(
-                    id=f"q-{self._run.id}-{call.key.replace('/', '-')}-{self._lease.attempt}",
-                    step_id=self._step.id,
-                    text=text,
-                    options=UNKNOWN_OPTIONS,
-                    call_key=call.key,
-                    users=approvers.users,
-                    groups=approvers.groups,
-                    asked_at=self._clock(),
-                ),
-            )
-        )
-
-    def _outcome_of(self, call: Call) -> CallOutcome:
-        if call.status is CallStatus.SUCCEEDED:
-            return CallOutcome(
-                output=cast("JsonObject | None", call.result),
-                evidence_id=call.evidence_id,
-                text="",
-                error="",
-            )
-        return CallOutcome(
-            output=None, evidence_id="", text="", error=call.error or f"the call {call.status}"
         )
 
     async def _send(self, command: c.Command) -> None:
-        self._run = await self._runs.send(self._run.id, command)
+        self._run = await patiently(lambda: self._runs.send(self._run.id, command))
 
-    async def trusted_texts(self) -> list[str]:
-        """Return the texts whose words may shape a writing call without making it tainted."""
-        known = self._rules.world.services
-        evidence = await self._runs.store.evidence(self._run.id)
-        plan_words = [text for step in self._run.plan.steps for text in literals(step.inputs)]
-        return [*known, *plan_words, *(e.text for e in evidence.values() if e.is_trusted)]
+    def _tool_key(self, key: str) -> str:
+        return f"{self._run.id}/{key}"
 
     def _context(self, key: str) -> ToolContext:
         return ToolContext(world=self._rules.world, now=self._clock(), idempotency_key=key)
 
+    def _time_left(self) -> float:
+        return max(0.0, round(self._deadline - asyncio.get_running_loop().time(), 1))
+
+    def _require_time(self) -> None:
+        """Do not begin a call that would be cut off at once: of a write nobody knew the outcome."""
+        if not self._time_left():
+            raise OutOfTime
+
     async def _run_tool(self, tool: Tool, args: JsonObject, key: str) -> ToolResult:
-        memory_mib = min(tool.limits.memory_mib, max(self._step.memory_mib, 32))
-        timeout_s = min(max(tool.limits.timeout_s, 1.0), self._step.timeout_s)
+        memory_mib = min(tool.limits.memory_mib, max(self._step.memory_mib, MIN_MEMORY_MIB))
+        timeout_s = min(tool.limits.timeout_s, self._time_left())
         limits = replace(tool.limits, memory_mib=memory_mib, timeout_s=timeout_s)
         return await sandbox.call(replace(tool, limits=limits), args, self._context(key))
 
@@ -361,7 +306,12 @@ class StepCalls:
             is_trusted=tool.is_trusted,
             is_truncated=is_cut(result.text),
         )
-        await self._runs.store.put_evidence(evidence, result.file.data if result.file else None)
+        data = result.file.data if result.file else None
+        is_kept = await patiently(
+            lambda: self._runs.store.put_evidence(evidence, data, lease=self._lease)
+        )
+        if not is_kept and tool.effect is Effect.READS:
+            raise FencedOff
         return CallOutcome(
             output=cast(JsonObject, result.output.model_dump(mode="json")),
             evidence_id=evidence.id,
@@ -370,35 +320,26 @@ class StepCalls:
         )
 
 
-def proposed(key: str, tool: str, args: JsonObject) -> ProposedCall:
-    """Return a call as it is proposed to approvers."""
-    call = ProposedCall(key=key, tool=tool, args=args)
-    return replace(call, title=call_text(call))
-
-
 def honours_key(tool: Tool, context: ToolContext, args: JsonObject) -> bool:
     """Whether the call, repeated with its key, acts once."""
-    if callable(tool.honours_key):
+    if not callable(tool.honours_key):
+        return tool.honours_key
+    try:
         return tool.honours_key(context, tool.arguments.model_validate(args))
-    return tool.honours_key
+    except (ValidationError, ToolError):
+        return False  # The tool has changed since: a person has to look.
 
 
-def why_not(approval: Approval) -> str:
-    """Return in a sentence why an approval does not let its step go on."""
-    if approval.status is ApprovalStatus.DENIED:
-        because = f": {approval.comment}" if approval.comment else ""
-        return f"denied by {approval.decided_by}{because}"
-    if approval.status is ApprovalStatus.EXPIRED:
-        return "nobody decided in time, so it was not done"
-    return f"the approval is {approval.status}"
+def _failed(error: str) -> CallOutcome:
+    return CallOutcome(output=None, evidence_id="", text="", error=redact(error))
 
 
-def literals(value: JsonValue) -> list[str]:
-    """Return the texts that a plan's author wrote themselves, not filled in at run time."""
-    if isinstance(value, str):
-        return [] if "{{" in value or "{%" in value else [value]
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in literals(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in literals(item)]
-    return []
+def _outcome_of(call: Call) -> CallOutcome:
+    if call.status is CallStatus.SUCCEEDED:
+        return CallOutcome(
+            output=cast("JsonObject | None", call.result),
+            evidence_id=call.evidence_id,
+            text="",
+            error="",
+        )
+    return _failed(call.error or f"the call {call.status}")

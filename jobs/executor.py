@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, cast
 
 import structlog
@@ -13,32 +12,23 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from agents import claims
 from agents.domain import Answer, JsonObject, Step
-from agents.policy import Query, Ruling, rule
 from agents.redact import redact
 from agents.reports import CallOutcome
 from agents.runbook import RunbookCallError, follow
 from agents.tool import Effect, Toolbox, ToolError
-from config.expressions import ExpressionError, fill
-from config.specs import AgentSpec, Verdict
+from config.expressions import ExpressionError
+from config.specs import AgentSpec
 from jobs import commands as c
+from jobs import gates
+from jobs.asking import about_unknown
 from jobs.broker import Ticket
-from jobs.calling import (
-    Denied,
-    FencedOff,
-    Rules,
-    StepCalls,
-    Suspended,
-    approval_id,
-    call_key,
-    proposed,
-    ruling_of,
-    terms_of,
-    why_not,
-)
+from jobs.calling import Denied, FencedOff, OutOfTime, Rules, StepCalls, Suspended
 from jobs.commands import Refusal, Refused
+from jobs.filling import StepError, checked, filled, given, tool_of
 from jobs.observe import report_error
+from jobs.patience import patiently
 from jobs.service import Runs, UnknownRunError
-from jobs.state import Approval, ApprovalStatus, ProposedCall, Run
+from jobs.state import Call, CallStatus, Run
 from jobs.store import ConflictError, Lease, StoreUnavailableError
 from jobs.summary import variables
 from jobs.worker import StopReason, StopSignal
@@ -48,14 +38,8 @@ log = structlog.get_logger(__name__)
 RENEW_S = 3.0
 TIMEOUT_GRACE_S = 3.0
 """Tools end by themselves at the step's timeout; this much later the whole step is cut off."""
-MAX_OUTPUT_BYTES = 32_768
-STORE_RETRY_S = 1.0
+MAX_ANSWER_CHARS = 4_000
 ANSWER = TypeAdapter(Answer)
-JSON = TypeAdapter(JsonValue)
-
-
-class StepError(Exception):
-    """The step's work is wrong in a way that trying again cannot mend."""
 
 
 class Executor:
@@ -82,6 +66,7 @@ class Executor:
         self._worker = worker
         self._renew_s = renew_s
         self._held: dict[Lease, asyncio.Task[None]] = {}
+        self._taken: set[Lease] = set()
 
     async def run_ticket(self, ticket: Ticket, stop: StopSignal) -> None:
         """Do the ticket's work; returns when the run knows the outcome, or no longer cares.
@@ -89,25 +74,31 @@ class Executor:
         Cancelled because the worker drains, it gives the step back at once.
         """
         lease = Lease(ticket.run_id, ticket.step_id, ticket.attempt, self._worker)
+        if lease in self._taken:
+            log.debug("ticket_dropped", run_id=ticket.run_id, reason="it is being worked on here")
+            return  # The run takes a second start by the same worker for the first one, re-sent.
+        self._taken.add(lease)
+        task: asyncio.Task[None] | None = None
         try:
-            run = await self._patiently(
+            run = await self._send(
                 ticket.run_id, c.StartStep(ticket.step_id, ticket.attempt, self._worker)
             )
+            task = asyncio.create_task(self._work(run, lease), name=ticket.job_id)
+            self._held[lease] = task
+            await task
         except (Refused, UnknownRunError) as refusal:
             log.debug("ticket_dropped", run_id=ticket.run_id, reason=str(refusal))
-            return
-        task = asyncio.create_task(self._work(run, lease), name=ticket.job_id)
-        self._held[lease] = task
-        try:
-            await task
         except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            if stop.reason is StopReason.DRAINED:
-                await self._give_back(lease)
+            if not _is_being_cancelled():
+                return  # Only the step was: it belongs to another worker now.
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            await self._let_go(lease, stop)
             raise
         finally:
             self._held.pop(lease, None)
+            self._taken.discard(lease)
 
     async def keep_leases(self) -> None:
         """Renew the leases of what runs here, and cancel what was fenced off, until cancelled."""
@@ -120,6 +111,10 @@ class Executor:
                 lost = await self._runs.store.renew_leases(held)
             except StoreUnavailableError as error:
                 log.warning("leases_not_renewed", count=len(held), reason=str(error))
+                continue
+            except Exception as error:  # Without this loop every step here would be lost.
+                log.exception("leases_not_renewed", count=len(held))
+                report_error(error)
                 continue
             for lease in lost:
                 task = self._held.get(lease)
@@ -134,66 +129,97 @@ class Executor:
             if command is None:
                 return
             try:
-                await self._patiently(run.id, command)
+                if isinstance(command, c.FailStep):
+                    command = await self._about_open_write(run, lease) or command
+                await self._send(run.id, command)
+            except UnknownRunError as error:
+                log.info("outcome_dropped", reason=str(error))
             except Refused as refusal:
                 log.info("outcome_refused", refusal=refusal.refusal, sentence=refusal.sentence)
                 if refusal.refusal is Refusal.RUN_OVER:
                     await self._give_up(run, lease, refusal.sentence)
 
-    async def _give_back(self, lease: Lease) -> None:
-        """Let another worker take the step over now, instead of when the lease runs out."""
-        with contextlib.suppress(Refused, StoreUnavailableError, ConflictError):
-            await self._runs.send(lease.run_id, c.LoseStep(lease.step_id, lease.attempt))
+    async def _let_go(self, lease: Lease, stop: StopSignal) -> None:
+        """Say what becomes of a step whose ticket was cancelled on this worker."""
+        run_id, step_id, attempt = lease.run_id, lease.step_id, lease.attempt
+        command: c.Command = c.LoseStep(step_id, attempt)
+        with contextlib.suppress(
+            Refused, UnknownRunError, StoreUnavailableError, ConflictError
+        ):  # Then the lease runs out, and the step goes to another worker a little later.
+            if stop.reason is StopReason.STOPPED and not _open_writes(
+                await self._runs.get(run_id), step_id
+            ):
+                error = "it was stopped by a command to its worker"
+                command = c.FailStep(step_id, attempt, error, may_retry=False)
+            if stop.reason is not None:
+                await self._runs.send(run_id, command)
 
     async def _give_up(self, run: Run, lease: Lease, sentence: str) -> None:
         """End a step that a stopped run still waits for, because it was in a write."""
-        with contextlib.suppress(Refused):
-            await self._patiently(
+        with contextlib.suppress(Refused, UnknownRunError):
+            await self._send(
                 run.id, c.FailStep(lease.step_id, lease.attempt, sentence, may_retry=False)
             )
+
+    async def _about_open_write(self, run: Run, lease: Lease) -> c.AskQuestion | None:
+        """Return what to ask when a failing step leaves a write of which nobody saw the end."""
+        run = await patiently(lambda: self._runs.get(run.id))
+        if run.stopped_by:
+            return None  # Its answer names the call and says to look.
+        for call in _open_writes(run, lease.step_id):
+            return await about_unknown(
+                self._runs.store,
+                self._rules,
+                run,
+                call,
+                lease.attempt,
+                "its step was cut off",
+                self._clock(),
+            )
+        return None
 
     async def _attempt(self, run: Run, lease: Lease) -> c.Command | None:
         step = run.step(lease.step_id)
         step_id, attempt = lease.step_id, lease.attempt
+        deadline = asyncio.get_running_loop().time() + step.timeout_s
+        limit = asyncio.timeout_at(deadline + TIMEOUT_GRACE_S)
         try:
-            async with asyncio.timeout(step.timeout_s + TIMEOUT_GRACE_S):
-                output = await self._output(run, step, lease)
+            async with limit:
+                output = await self._output(run, step, lease, deadline)
                 if step.id == run.plan.answer:
                     output = await self._with_checked_claims(run, output)
-            return c.FinishStep(step_id, attempt, self._checked(run, step, output))
+            return c.FinishStep(step_id, attempt, checked(output, self._schema(run, step)))
         except Suspended as suspended:
             return suspended.command
         except Denied as denied:
-            return c.SkipStep(step_id, attempt, str(denied))
+            return c.SkipStep(step_id, attempt, redact(str(denied)))
         except FencedOff:
             return None
         except Refused as refusal:
             if refusal.refusal is Refusal.STALE:
                 return None
             return c.FailStep(step_id, attempt, refusal.sentence, may_retry=False)
-        except TimeoutError:
-            error = f"took longer than its {step.timeout_s:g} s"
-            return c.FailStep(step_id, attempt, error)
         except (StepError, ExpressionError) as error:
             return c.FailStep(step_id, attempt, redact(str(error)), may_retry=False)
         except (ToolError, RunbookCallError) as error:
             return c.FailStep(step_id, attempt, redact(str(error)))
-        except (StoreUnavailableError, ConflictError) as error:
-            return c.FailStep(step_id, attempt, str(error))
         except Exception as error:
+            if isinstance(error, OutOfTime) or limit.expired():
+                text = f"took longer than its {step.timeout_s:g} s"
+                return c.FailStep(step_id, attempt, text)
             log.exception("step_crashed")
             report_error(error, run_id=run.id, step_id=step_id)
             text = f"a bug in Muster or a tool ({type(error).__name__}): {error}"
             return c.FailStep(step_id, attempt, redact(text), may_retry=False)
 
-    async def _output(self, run: Run, step: Step, lease: Lease) -> JsonValue:
-        known = variables(run, step)
-        step = _filled(step, known)
-        calls = StepCalls(self._runs, self._rules, run, step, lease, self._clock)
+    async def _output(self, run: Run, step: Step, lease: Lease, deadline: float) -> JsonValue:
+        step = filled(step, variables(run, step))
+        store, rules, now = self._runs.store, self._rules, self._clock()
         if step.approval:
-            self._ask_for_step(run, step, lease)
+            gates.ask_for_step(rules, run, step, lease, now)
         if step.approves:
-            return await self._gate(run, step, lease, calls)
+            return await gates.pass_gate(store, rules, self._toolbox, run, step, lease, now)
+        calls = StepCalls(self._runs, rules, run, step, lease, self._clock, deadline)
         if step.tool:
             return await self._tool_step(step, calls)
         agent = self._agent(run.steps[step.id].agent)
@@ -201,7 +227,7 @@ class Executor:
         async def call_tool(call_id: str, tool: str, args: JsonObject) -> CallOutcome:
             if tool not in agent.tools:
                 raise StepError(f"agent {agent.name} may not use {tool}")
-            return await calls.call(call_id, self._toolbox[tool], args)
+            return await calls.call(call_id, tool_of(self._toolbox, tool), args)
 
         return await follow(agent, step.inputs, call_tool)
 
@@ -211,152 +237,45 @@ class Executor:
         return self._agents[name]
 
     async def _tool_step(self, step: Step, calls: StepCalls) -> JsonValue:
-        args = _given(step.inputs)
-        outcome = await calls.call("call", self._toolbox[step.tool], args)
+        tool = tool_of(self._toolbox, step.tool)
+        outcome = await calls.call("call", tool, given(step.inputs))
+        if outcome.error and tool.effect is Effect.WRITES:
+            raise StepError(outcome.error)  # On record: another try would only read it again.
         if outcome.error:
             raise ToolError(outcome.error)
         return cast(JsonValue, {**(outcome.output or {}), "evidence_id": outcome.evidence_id})
 
-    def _ask_for_step(self, run: Run, step: Step, lease: Lease) -> None:
-        """Ask a person before the step starts, on the terms of policy for `muster.step`."""
-        approval = run.approvals.get(approval_id(run.id, step.id))
-        if approval is None:
-            ruling = self._step_ruling(run, step)
-            now = self._clock()
-            raise Suspended(
-                c.RequestApproval(
-                    step_id=step.id,
-                    attempt=lease.attempt,
-                    approval=Approval(
-                        id=approval_id(run.id, step.id),
-                        step_id=step.id,
-                        calls=(),
-                        terms=terms_of(ruling, now),
-                        requested_at=now,
-                        title=step.title,
-                        reason=redact(step.instruction),
-                    ),
-                )
-            )
-        if approval.status is not ApprovalStatus.APPROVED:
-            raise Denied(why_not(approval))
-
-    def _step_ruling(self, run: Run, step: Step) -> Ruling:
-        query = Query(
-            tool="muster.step",
-            effect=Effect.WRITES,
-            args={"step": step.id, "workflow": run.plan.workflow},
-            agent=step.agent,
-            requester=run.goal.requester_id,
-        )
-        ruling = rule(self._rules.policies, query)
-        if ruling.verdict is not Verdict.ASK:
-            raise StepError(
-                "the step has approval: true, but no policy for muster.step says who decides; "
-                "add one with verdict ask to policies.yaml"
-            )
-        return ruling
-
-    async def _gate(self, run: Run, step: Step, lease: Lease, calls: StepCalls) -> JsonValue:
-        """Ask once for the writing calls of several steps."""
-        approval = run.approvals.get(approval_id(run.id, step.id))
-        if approval is not None:
-            if approval.status is not ApprovalStatus.APPROVED:
-                raise Denied(why_not(approval))
-            dropped = set(approval.dropped)
-            approved = [call.key for call in approval.calls if call.key not in dropped]
-            return cast(JsonValue, {"approved": approved, "dropped": sorted(dropped)})
-        calls_asked: list[ProposedCall] = []
-        rulings: dict[str, Ruling] = {}
-        trusted = await calls.trusted_texts()
-        for name in step.approves:
-            target = _filled(run.step(name), variables(run, run.step(name)))
-            tool = self._toolbox[target.tool]
-            args = _given(target.inputs)
-            ruling = ruling_of(self._rules, tool, args, run, target.agent, trusted)
-            if ruling.verdict is Verdict.DENY:
-                raise StepError(f"{target.title} is denied by policy ({ruling.policy})")
-            if ruling.verdict is Verdict.ASK:
-                key = call_key(name, "call")
-                calls_asked.append(proposed(key, tool.name, args))
-                rulings[ruling.policy] = ruling
-        if not calls_asked:
-            return {"approved": [], "dropped": []}
-        if len(rulings) > 1:
-            raise StepError(
-                f"its calls fall under different policies ({', '.join(rulings)}), which may name "
-                "different approvers: use one gate for each"
-            )
-        now = self._clock()
-        raise Suspended(
-            c.RequestApproval(
-                step_id=step.id,
-                attempt=lease.attempt,
-                approval=Approval(
-                    id=approval_id(run.id, step.id),
-                    step_id=step.id,
-                    calls=tuple(calls_asked),
-                    terms=terms_of(next(iter(rulings.values())), now),
-                    requested_at=now,
-                    title=step.title,
-                    reason=redact(step.instruction),
-                ),
-            )
-        )
-
-    def _checked(self, run: Run, step: Step, output: JsonValue) -> JsonValue:
-        """Return the output as it may be stored; StepError says what is wrong with it."""
-        size = len(JSON.dump_json(output))
-        if size > MAX_OUTPUT_BYTES:
-            raise StepError(
-                f"its output is {size} bytes, {MAX_OUTPUT_BYTES} is the most: "
-                "summarise, and leave the rest in evidence"
-            )
-        schema = step.output_schema or self._agent_schema(run, step)
-        if schema:
-            _validate(output, schema)
-        return output
-
-    def _agent_schema(self, run: Run, step: Step) -> dict[str, Any] | None:
+    def _schema(self, run: Run, step: Step) -> Mapping[str, Any] | None:
+        if step.output_schema:
+            return step.output_schema
         agent = self._agents.get(run.steps[step.id].agent)
         return agent.output if agent else None
 
-    async def _patiently(self, run_id: str, command: c.Command) -> Run:
+    async def _send(self, run_id: str, command: c.Command) -> Run:
         """Send a command, waiting for a store that is away: an outcome must not be lost."""
-        while True:
-            try:
-                return await self._runs.send(run_id, command)
-            except StoreUnavailableError as error:
-                log.warning("store_unavailable", reason=str(error))
-                await asyncio.sleep(STORE_RETRY_S)
+        return await patiently(lambda: self._runs.send(run_id, command))
 
     async def _with_checked_claims(self, run: Run, output: JsonValue) -> JsonValue:
         """Strike what the run's answer claims without its evidence."""
+        if isinstance(output, str):
+            output = {"headline": output[:MAX_ANSWER_CHARS]}
         try:
             answer = ANSWER.validate_python(output)
         except ValidationError as error:
             raise StepError(f"its output is not an answer: {error.errors()[0]['msg']}") from error
-        checked = claims.check(answer, await self._runs.store.evidence(run.id))
-        return cast(JsonValue, ANSWER.dump_python(checked, mode="json"))
+        evidence = await patiently(lambda: self._runs.store.evidence(run.id))
+        return cast(JsonValue, ANSWER.dump_python(claims.check(answer, evidence), mode="json"))
 
 
-def _given(inputs: JsonObject) -> JsonObject:
-    """Leave out the arguments whose expression found nothing, so that defaults hold."""
-    return {key: value for key, value in inputs.items() if value is not None}
+def _open_writes(run: Run, step_id: str) -> list[Call]:
+    """Return the step's writes that were begun and of which nobody saw the end."""
+    return [
+        call
+        for call in run.calls.values()
+        if call.step_id == step_id and call.status is CallStatus.INTENDED
+    ]
 
 
-def _filled(step: Step, known: Mapping[str, Any]) -> Step:
-    """Return the step with the expressions in its inputs and instruction worked out."""
-    inputs = cast(JsonObject, fill(dict(step.inputs), known))
-    instruction = fill(step.instruction, known)
-    return replace(step, inputs=inputs, instruction=str(instruction or ""))
-
-
-def _validate(output: JsonValue, schema: dict[str, Any]) -> None:
-    import jsonschema
-
-    try:
-        jsonschema.validate(output, schema)
-    except jsonschema.ValidationError as error:
-        where = ".".join(str(part) for part in error.absolute_path) or "the output"
-        raise StepError(f"its output does not fit its schema: {where}: {error.message}") from error
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -8,13 +8,25 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from time import time
+from typing import TypeVar
 
 from agents.domain import Evidence, JsonObject
 from jobs.broker import Ticket
 from jobs.consequences import consequences
 from jobs.events import EVENT, Event
 from jobs.state import RUN, Run, Status
-from jobs.store import Change, ConflictError, DueTimer, Lease, StoredEvent
+from jobs.store import (
+    MAX_EVIDENCE,
+    Change,
+    ConflictError,
+    DueTimer,
+    EvidenceFullError,
+    Lease,
+    StoredEvent,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 LEASE_S = 15.0
 FEED_WAIT_S = 1.0
@@ -163,11 +175,19 @@ class MemoryStore:
         """See `jobs.store.Store.journal`."""
         return list(self._journals[(run_id, step_id)])
 
-    async def put_evidence(self, evidence: Evidence, data: bytes | None = None) -> None:
+    async def put_evidence(
+        self, evidence: Evidence, data: bytes | None = None, *, lease: Lease | None = None
+    ) -> bool:
         """See `jobs.store.Store.put_evidence`."""
-        self._evidence[evidence.run_id][evidence.id] = evidence
+        if lease is not None and lease not in self.leases:
+            return False
+        known = self._evidence[evidence.run_id]
+        if evidence.id not in known and len(known) >= MAX_EVIDENCE:
+            raise EvidenceFullError
+        known[evidence.id] = evidence
         if data is not None:
             self._data[(evidence.run_id, evidence.id)] = data
+        return True
 
     async def evidence(self, run_id: str) -> Mapping[str, Evidence]:
         """See `jobs.store.Store.evidence`."""
@@ -193,6 +213,29 @@ class MemoryStore:
         self.queue += lost
         return len(lost)
 
+    async def forget_runs(self, before: float, limit: int = 100) -> int:
+        """See `jobs.store.Store.forget_runs`."""
+        ended = [
+            (run.ended_at, run_id)
+            for run_id in self._order
+            if (run := await self.load(run_id)) is not None and run.ended_at is not None
+        ]
+        old = [run_id for ended_at, run_id in sorted(ended) if ended_at < before][:limit]
+        for run_id in old:
+            self._forget(run_id)
+        return len(old)
+
+    def _forget(self, run_id: str) -> None:
+        self._order.remove(run_id)
+        self._active.discard(run_id)
+        for by_run in (self._runs, self._versions, self._events, self._evidence):
+            by_run.pop(run_id, None)
+        _drop(self._journals, lambda key: key[0] == run_id)
+        _drop(self._data, lambda key: key[0] == run_id)
+        _drop(self._timers, lambda key: key[0] == run_id)
+        _drop(self._approvals, lambda key: self._approvals[key] == run_id)
+        _drop(self._open, lambda key: self._open[key][1] == run_id)
+
     def lose_queue(self) -> None:
         """Forget every ticket, as a broker that lost its list would."""
         self.queue.clear()
@@ -203,3 +246,8 @@ class MemoryStore:
             if (lease.run_id, lease.step_id) == (run_id, step_id):
                 return replace(lease)
         return None
+
+
+def _drop(mapping: dict[K, V], is_unwanted: Callable[[K], bool]) -> None:
+    for key in [key for key in mapping if is_unwanted(key)]:
+        del mapping[key]

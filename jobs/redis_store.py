@@ -22,9 +22,11 @@ from jobs.events import EVENT, Event
 from jobs.reaching import reaching
 from jobs.state import RUN, Run, Status
 from jobs.store import (
+    MAX_EVIDENCE,
     Change,
     ConflictError,
     DueTimer,
+    EvidenceFullError,
     Lease,
     StoredEvent,
 )
@@ -35,6 +37,7 @@ LEASES = f"{PREFIX}:leases"
 TIMERS = f"{PREFIX}:timers"
 RUNS = f"{PREFIX}:runs"
 ACTIVE = f"{PREFIX}:runs:active"
+ENDED = f"{PREFIX}:runs:ended"
 OPEN_APPROVALS = f"{PREFIX}:approvals:open"
 APPROVALS = f"{PREFIX}:approvals"
 
@@ -44,6 +47,8 @@ FEED_BATCH = 500
 FEED_WAIT_MS = 1_000
 TICKET_GRACE_S = 10.0
 """A queued step without a ticket for this long has lost it: a worker may just be taking it."""
+
+RUNS_PER_READ = 500
 
 EVIDENCE = TypeAdapter(Evidence)
 
@@ -101,6 +106,7 @@ class RedisStore:
         self._expired = _script(client, "expired")
         self._expire_worker = _script(client, "expire_worker")
         self._append = _script(client, "append")
+        self._put_evidence = _script(client, "evidence")
 
     @reaching
     async def commit(self, before: Run | None, after: Run, events: Sequence[Event]) -> None:
@@ -113,11 +119,13 @@ class RedisStore:
             after.version,
             uuid.uuid4().hex,
             RUN.dump_json(after),
+            _queued(after),
             len(events),
             *(EVENT.dump_json(event) for event in events),
             FEED_LENGTH,
             after.started_at,
             "1" if follow.is_active else "0",
+            now if after.ended_at is None else after.ended_at,
             len(follow.leases_given_up),
             *(lease_member(lease) for lease in follow.leases_given_up),
             self._lease_s,
@@ -148,6 +156,7 @@ class RedisStore:
             APPROVALS,
             broker.queue_key(),
             broker.QUEUES_KEY,
+            ENDED,
         ]
         if await self._commit(keys=keys, args=args) != b"ok":
             raise ConflictError(after.id)
@@ -265,13 +274,27 @@ class RedisStore:
         return [cast(JsonObject, json.loads(entry)) for entry in entries]
 
     @reaching
-    async def put_evidence(self, evidence: Evidence, data: bytes | None = None) -> None:
+    async def put_evidence(
+        self, evidence: Evidence, data: bytes | None = None, *, lease: Lease | None = None
+    ) -> bool:
         """See `jobs.store.Store.put_evidence`."""
-        async with self.client.pipeline(transaction=True) as pipe:
-            pipe.hset(evidence_key(evidence.run_id), evidence.id, json.dumps(asdict(evidence)))
-            if data is not None:
-                pipe.set(data_key(evidence.run_id, evidence.id), data)
-            await pipe.execute()
+        keys = [
+            LEASES,
+            evidence_key(evidence.run_id),
+            data_key(evidence.run_id, evidence.id),
+        ]
+        args: list[Any] = [
+            lease_member(lease) if lease is not None else "",
+            MAX_EVIDENCE,
+            evidence.id,
+            json.dumps(asdict(evidence)),
+        ]
+        outcome = await self._put_evidence(
+            keys=keys, args=[*args, *([] if data is None else [data])]
+        )
+        if outcome == b"full":
+            raise EvidenceFullError
+        return bool(outcome == b"ok")
 
     @reaching
     async def evidence(self, run_id: str) -> Mapping[str, Evidence]:
@@ -302,17 +325,58 @@ class RedisStore:
         return len(lost)
 
     async def _queued_tickets(self) -> list[Ticket]:
+        """Return the tickets that should be there, from what each commit noted of them."""
         tickets: list[Ticket] = []
         latest = time() - TICKET_GRACE_S
-        for member in await self.client.smembers(ACTIVE):
-            run = await self.load(member.decode())
-            if run is not None:
+        active = [member.decode() for member in await self.client.smembers(ACTIVE)]
+        for start in range(0, len(active), RUNS_PER_READ):
+            run_ids = active[start : start + RUNS_PER_READ]
+            async with self.client.pipeline(transaction=False) as pipe:
+                for run_id in run_ids:
+                    pipe.hget(run_key(run_id), "queued")
+                noted = await pipe.execute()
+            for run_id, text in zip(run_ids, noted, strict=True):
                 tickets += [
-                    Ticket(run.id, key, state.attempt)
-                    for key, state in run.steps.items()
-                    if state.status is Status.QUEUED and (state.queued_at or 0) < latest
+                    Ticket(run_id, step_id, attempt)
+                    for step_id, attempt, queued_at in json.loads(text or b"[]")
+                    if queued_at < latest
                 ]
         return tickets
+
+    @reaching
+    async def forget_runs(self, before: float, limit: int = 100) -> int:
+        """See `jobs.store.Store.forget_runs`."""
+        members = await self.client.zrangebyscore(ENDED, "-inf", f"({before}", start=0, num=limit)
+        for member in members:
+            await self._forget(member.decode())
+        return len(members)
+
+    async def _forget(self, run_id: str) -> None:
+        run = await self.load(run_id)
+        evidence_ids = await self.client.hkeys(evidence_key(run_id))
+        keys = [run_key(run_id), events_key(run_id), evidence_key(run_id)]
+        keys += [data_key(run_id, evidence_id.decode()) for evidence_id in evidence_ids]
+        keys += [journal_key(run_id, step_id) for step_id in run.steps] if run else []
+        async with self.client.pipeline(transaction=True) as pipe:
+            pipe.delete(*keys)
+            for index in (RUNS, ENDED):
+                pipe.zrem(index, run_id)
+            pipe.srem(ACTIVE, run_id)
+            if run is not None and run.approvals:
+                pipe.hdel(APPROVALS, *run.approvals)
+                pipe.zrem(OPEN_APPROVALS, *run.approvals)
+            await pipe.execute()
+
+
+def _queued(run: Run) -> str:
+    """Return the run's queued steps, so that a look for lost tickets need not read the run."""
+    return json.dumps(
+        [
+            [key, state.attempt, state.queued_at or 0.0]
+            for key, state in run.steps.items()
+            if state.status is Status.QUEUED
+        ]
+    )
 
 
 def _timer_member(run_id: str, kind: TimerKind, key: str) -> str:

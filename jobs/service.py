@@ -170,6 +170,9 @@ class Runs:
         return decided
 
     def _remember(self, run: Run) -> None:
+        if run.is_over:
+            self._seen.pop(run.id, None)
+            return
         self._seen[run.id] = run
         self._seen.move_to_end(run.id)
         while len(self._seen) > REMEMBERED_RUNS:

@@ -15,6 +15,9 @@ from jobs.commands import TimerKind
 from jobs.events import Event
 from jobs.state import Run
 
+MAX_EVIDENCE = 500
+"""How many pieces of evidence one run may keep."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
@@ -57,6 +60,15 @@ class Lease:
 
 class ConflictError(Exception):
     """The run moved on since it was read: decide again."""
+
+
+class EvidenceFullError(Exception):
+    """The run keeps as much evidence as a run may keep; what is there can still be replaced."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"this run keeps {MAX_EVIDENCE} pieces of evidence, and that is the most: ask for less"
+        )
 
 
 class StoreUnavailableError(Exception):
@@ -120,8 +132,14 @@ class Store(Protocol):
     async def journal(self, run_id: str, step_id: str) -> list[JsonObject]:
         """Return the step's journal, oldest first."""
 
-    async def put_evidence(self, evidence: Evidence, data: bytes | None = None) -> None:
-        """Store evidence and, for a chart, its bytes. The same id again replaces it."""
+    async def put_evidence(
+        self, evidence: Evidence, data: bytes | None = None, *, lease: Lease | None = None
+    ) -> bool:
+        """Store evidence and, for a chart, its bytes. The same id again replaces it.
+
+        False, and nothing is stored, when the attempt that the lease stands for no longer owns
+        its step. EvidenceFullError when the run keeps MAX_EVIDENCE pieces already.
+        """
 
     async def evidence(self, run_id: str) -> Mapping[str, Evidence]:
         """Return the run's evidence by id."""
@@ -131,3 +149,9 @@ class Store(Protocol):
 
     async def requeue_lost_tickets(self) -> int:
         """Write a ticket for each queued step that has none; return how many."""
+
+    async def forget_runs(self, before: float, limit: int = 100) -> int:
+        """Remove up to `limit` runs that ended before then, with all that belongs to them.
+
+        Returns how many; runs that are not over stay, however old they are.
+        """

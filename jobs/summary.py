@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from agents.domain import Answer, Finding, Moment, Step
-from jobs.state import ApprovalStatus, Call, CallStatus, ProposedCall, Run, Status
+from config.expressions import paths, references
+from jobs.state import Approval, ApprovalStatus, Call, CallStatus, ProposedCall, Run, Status
 
 MAX_NAMED_CHARS = 48
 """Longer arguments are prose (a reason, a query): they stand in the details, not in a title."""
@@ -45,29 +46,40 @@ def call_text(call: Call | ProposedCall) -> str:
 
 
 def decisions(run: Run) -> list[dict[str, JsonValue]]:
-    """Return the decided approvals as plain data for expressions, oldest first."""
+    """Return the decided approvals as plain data for expressions, oldest first.
+
+    The approval of a whole step has no call, so it stands there with an empty tool. A call that
+    an approver left out was denied, whatever became of the others.
+    """
     decided = [a for a in run.approvals.values() if a.decided_at is not None]
     return [
         {
             "approval_id": approval.id,
             "step": approval.step_id,
-            "tool": call.tool,
-            "args": call.args,
-            "outcome": approval.status.value,
+            "tool": call.tool if call else "",
+            "args": call.args if call else {},
+            "outcome": _outcome(approval, call),
             "by": approval.decided_by,
             "comment": approval.comment,
             "at": approval.decided_at,
         }
         for approval in sorted(decided, key=lambda approval: approval.decided_at or 0)
-        for call in approval.calls
+        for call in (approval.calls or (None,))
     ]
 
 
-def variables(run: Run, step: Step, *, with_run: bool = True) -> dict[str, Any]:
+def _outcome(approval: Approval, call: ProposedCall | None) -> str:
+    if call is not None and call.key in approval.dropped:
+        return ApprovalStatus.DENIED.value
+    return approval.status.value
+
+
+def variables(run: Run, step: Step) -> dict[str, Any]:
     """Return what the step's expressions may read, as `config.specs.StepSpec` says.
 
     Only steps that have ended are there, so an expression gives the same value at any time
-    after the step became ready.
+    after the step became ready. `run` is made only for a step that speaks of it: it holds the
+    whole story, and most steps are started without a look at it.
     """
     ended = {key: s for key, s in run.steps.items() if s.ended_at is not None}
     known: dict[str, Any] = {
@@ -82,7 +94,8 @@ def variables(run: Run, step: Step, *, with_run: bool = True) -> dict[str, Any]:
         "status": {key: state.status.value for key, state in run.steps.items()},
         "item": step.item,
     }
-    if with_run:
+    if _speaks_of_run(step):
+        titles = {step.id: step.title for step in run.all_steps()}
         known["run"] = {
             "id": run.id,
             "started_at": run.started_at,
@@ -91,7 +104,7 @@ def variables(run: Run, step: Step, *, with_run: bool = True) -> dict[str, Any]:
             "statuses": {
                 key: {
                     "status": state.status.value,
-                    "title": run.step(key).title,
+                    "title": titles[key],
                     "error": state.error,
                     "reason": state.reason,
                 }
@@ -99,6 +112,13 @@ def variables(run: Run, step: Step, *, with_run: bool = True) -> dict[str, Any]:
             },
         }
     return known
+
+
+def _speaks_of_run(step: Step) -> bool:
+    used = references([step.instruction, step.inputs])
+    for expression in filter(None, (step.when, step.for_each)):
+        used |= paths(expression)
+    return any(path[0] == "run" for path in used)
 
 
 def missing(run: Run) -> tuple[str, ...]:

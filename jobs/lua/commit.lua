@@ -1,6 +1,6 @@
 -- Store one change of a run with all that follows from it, all or nothing.
 -- KEYS: run hash, event stream, feed, leases, timers, runs by start, active runs, open approvals,
---       approval index, job queue, queue registry
+--       approval index, job queue, queue registry, ended runs
 -- ARGV: one JSON-free flat list; see RedisStore.commit for its order. Returns "ok" or "conflict".
 -- Sent twice (the client gave up waiting and repeated it) it answers "ok" and changes nothing.
 local at = 1
@@ -11,7 +11,8 @@ local stored = redis.call('HMGET', KEYS[1], 'version', 'commit')
 if stored[2] == commit_id then return 'ok' end
 if (stored[1] or '0') ~= expected then return 'conflict' end
 
-redis.call('HSET', KEYS[1], 'version', version, 'commit', commit_id, 'run', take())
+local run, queued = take(), take()
+redis.call('HSET', KEYS[1], 'version', version, 'commit', commit_id, 'run', run, 'queued', queued)
 
 local first = tonumber(expected) + 1
 for n = 1, tonumber(take()) do
@@ -20,7 +21,13 @@ end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', take(), '*', 'run', run_id, 'first', first, 'last', version)
 
 if expected == '0' then redis.call('ZADD', KEYS[6], take(), run_id) else take() end
-if take() == '1' then redis.call('SADD', KEYS[7], run_id) else redis.call('SREM', KEYS[7], run_id) end
+local is_active, ended_at = take(), take()
+if is_active == '1' then
+  redis.call('SADD', KEYS[7], run_id)
+else
+  redis.call('SREM', KEYS[7], run_id)
+  redis.call('ZADD', KEYS[12], ended_at, run_id)
+end
 
 for _ = 1, tonumber(take()) do redis.call('ZREM', KEYS[4], take()) end
 local lease_s = tonumber(take())

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import pytest
 
 from agents.domain import Evidence
 from jobs import commands as c
+from jobs.events import Event, RunStopped
 from jobs.run import apply_all, decide
 from jobs.service import Runs, UnknownRunError
 from jobs.state import Run, Status
-from jobs.store import ConflictError, Lease, Store
+from jobs.store import MAX_EVIDENCE, ConflictError, EvidenceFullError, Lease, Store
 from tests.jobs.plans import ALICE, GOAL, NOW, approve, plan, rollback_approval, step
 
 PLAN = plan(step("a"), step("b", needs=("a",)))
@@ -244,3 +246,73 @@ class StoreContract(ABC):
         assert dict(await store.evidence(RUN_ID)) == {"ev-1": evidence}
         assert await store.evidence_data(RUN_ID, "ev-1") == b"\x89PNG2"
         assert await store.evidence_data(RUN_ID, "ev-2") is None
+
+    async def test_evidence_of_an_attempt_that_lost_its_step_is_not_kept(
+        self, store: Store, runs: Runs
+    ) -> None:
+        """With a lease, only the owner of the step stores evidence."""
+        await runs.start(RUN_ID, GOAL, PLAN)
+        lease = await self.take(runs)
+        evidence = Evidence("ev-1", RUN_ID, "a", "look.at", "Look", "first", NOW)
+        assert await store.put_evidence(evidence, lease=lease)
+        await runs.send(RUN_ID, c.LoseStep("a", lease.attempt))
+
+        late = replace(evidence, text="late")
+
+        assert not await store.put_evidence(late, b"data", lease=lease)
+        assert (await store.evidence(RUN_ID))["ev-1"].text == "first"
+        assert await store.evidence_data(RUN_ID, "ev-1") is None
+
+    async def test_evidence_of_a_run_is_bounded(self, store: Store) -> None:
+        """A full run takes no more pieces, but those it has can be replaced."""
+        pieces = [
+            Evidence(f"ev-{n}", RUN_ID, "a", "look.at", "Look", "text", NOW)
+            for n in range(MAX_EVIDENCE + 1)
+        ]
+        for piece in pieces[:-1]:
+            await store.put_evidence(piece)
+
+        with pytest.raises(EvidenceFullError, match=str(MAX_EVIDENCE)):
+            await store.put_evidence(pieces[-1])
+
+        assert await store.put_evidence(replace(pieces[0], text="new"))
+        assert len(await store.evidence(RUN_ID)) == MAX_EVIDENCE
+
+    async def test_old_runs_are_forgotten_with_all_that_is_theirs(
+        self, store: Store, runs: Runs
+    ) -> None:
+        """Nothing of a run that ended before the given time stays; younger and open ones do."""
+        for run_id in ("run-old", "run-young", "run-open"):
+            await runs.start(run_id, GOAL, plan(step("a")))
+        old = await runs.send("run-old", c.StartStep("a", 1, "w1"))
+        await store.append_journal(Lease("run-old", "a", 1, "w1"), {"key": "x"})
+        await store.put_evidence(Evidence("ev", "run-old", "a", "t", "t", "t", NOW), b"data")
+        approval = rollback_approval(old, "a")
+        await runs.send("run-old", c.RequestApproval("a", 1, approval))
+        await Runs(store, lambda: NOW + 10).send("run-old", c.StopRun(ALICE))
+        await Runs(store, lambda: NOW + 20).send("run-young", c.StopRun(ALICE))
+
+        assert await store.forget_runs(NOW + 10) == 0
+        assert await store.forget_runs(NOW + 15, limit=0) == 0
+        assert await store.forget_runs(NOW + 15) == 1
+
+        assert await store.load("run-old") is None
+        assert await store.events("run-old") == []
+        assert await store.evidence("run-old") == {}
+        assert await store.evidence_data("run-old", "ev") is None
+        assert await store.journal("run-old", "a") == []
+        assert await store.run_of_approval(approval.id) is None
+        assert sorted(await store.run_ids()) == ["run-open", "run-young"]
+        assert await store.run_ids(active=True) == ["run-open"]
+        assert await store.forget_runs(NOW + 1e9) == 1
+
+    async def test_forgotten_run_cannot_be_changed(self, store: Store, runs: Runs) -> None:
+        """Who still holds the value of a forgotten run learns that it is gone."""
+        await runs.start(RUN_ID, GOAL, PLAN)
+        await runs.send(RUN_ID, c.StopRun(ALICE))
+        run = await runs.get(RUN_ID)
+        await store.forget_runs(NOW + 1)
+        happened: list[Event] = [RunStopped(at=NOW, by="nobody")]
+
+        with pytest.raises(ConflictError):
+            await store.commit(run, apply_all(run, happened), happened)

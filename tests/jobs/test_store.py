@@ -8,14 +8,16 @@ from typing import cast
 import pytest
 import redis.asyncio as aioredis
 
+from agents.domain import Evidence
 from jobs import broker, redis_store
+from jobs import commands as c
 from jobs.memory_store import MemoryStore
 from jobs.redis_client import connect, connect_sync
 from jobs.redis_store import RedisStore
 from jobs.service import Runs
 from jobs.store import Store, StoreUnavailableError
 from tests.contracts.store import PLAN, RUN_ID, StoreContract
-from tests.jobs.plans import GOAL, NOW
+from tests.jobs.plans import ALICE, GOAL, NOW
 
 
 class Clock:
@@ -117,3 +119,18 @@ class TestRedisStore(StoreContract):
         assert all(bytes(cast(bytes, text))[:1] in b"{[" for text in texts)
         client.close()
         await async_client.aclose()
+
+    async def test_forgotten_run_leaves_no_key(self, redis_url: str) -> None:
+        """What is forgotten takes no memory: the feed alone still names it, and it is bounded."""
+        client: aioredis.Redis = connect(redis_url)
+        store = RedisStore(client)
+        runs = Runs(store, lambda: NOW)
+        await runs.start(RUN_ID, GOAL, PLAN)
+        await store.put_evidence(Evidence("ev", RUN_ID, "a", "t", "t", "t", NOW), b"data")
+        await runs.send(RUN_ID, c.StopRun(ALICE))
+
+        await store.forget_runs(NOW + 1)
+
+        keys = await client.keys(f"{redis_store.PREFIX}:*")
+        assert keys == [redis_store.FEED.encode()]
+        await client.aclose()

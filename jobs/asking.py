@@ -1,0 +1,202 @@
+"""What a person is asked before a call runs, and after one whose outcome nobody saw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pydantic import JsonValue
+
+from agents.domain import JsonObject, Step
+from agents.policy import Query, Ruling, is_tainted, rule, speaks_of_taint
+from agents.redact import redact
+from agents.tool import Effect
+from config.specs import ApproversSpec, PolicySpec, ServicesFile
+from jobs import commands as c
+from jobs.patience import patiently
+from jobs.state import Approval, ApprovalStatus, Call, ProposedCall, Question, Run, Terms
+from jobs.store import Lease, Store
+from jobs.summary import call_text
+
+UNKNOWN_OPTIONS = ("done", "retry", "skip")
+
+
+class Suspended(Exception):
+    """The step cannot go on before a person decides or answers; `command` says what to ask."""
+
+    def __init__(self, command: c.RequestApproval | c.AskQuestion) -> None:
+        self.command = command
+        super().__init__("the step waits for a person")
+
+
+class Denied(Exception):
+    """A person or a policy said no; the message says who."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a worker knows of the world and of what is allowed in it."""
+
+    world: ServicesFile
+    policies: tuple[PolicySpec, ...]
+
+
+def call_key(step_id: str, call_id: str) -> str:
+    """Return the name of a call in its run; also its idempotency key, with the run's id."""
+    return f"{step_id}/{call_id}"
+
+
+def approval_id(run_id: str, key: str) -> str:
+    """Return the id of the approval of a call (or, with a step's id, of a step).
+
+    Names are in lower case, so the capital tells `a/b-c` from `a-b/c` and from the step `a-b-c`.
+    """
+    return f"ap-{run_id}-{key.replace('/', '_C_')}"
+
+
+def terms_of(ruling: Ruling, now: float) -> Terms:
+    """Return the terms of an approval that is asked now. The ruling must be `ask`."""
+    spec = ruling.approval
+    if spec is None:
+        raise ValueError(f"policy {ruling.policy!r} does not say who may approve")
+    escalation = spec.escalation
+    return Terms(
+        users=spec.approvers.users,
+        groups=spec.approvers.groups,
+        quorum=spec.quorum,
+        requester_may_approve=spec.requester_may_approve,
+        editor_may_approve=spec.editor_may_approve,
+        expires_at=now + spec.expires_after_s,
+        on_expiry=spec.on_expiry,
+        escalate_at=now + escalation.after_s if escalation else None,
+        escalate_users=escalation.to.users if escalation else (),
+        escalate_groups=escalation.to.groups if escalation else (),
+        policy=ruling.policy,
+    )
+
+
+async def ruling_of(
+    store: Store,
+    rules: Rules,
+    run: Run,
+    agent: str,
+    tool: str,
+    effect: Effect,
+    args: JsonObject,
+) -> Ruling:
+    """Return what policy says of the call. The environment is that of the service it names."""
+    service = rules.world.services.get(str(args.get("service", "")))
+    tainted = False
+    if speaks_of_taint(rules.policies, effect):  # Else nobody needs to read all the evidence.
+        tainted = is_tainted(args, await trusted_texts(store, rules, run))
+    return rule(
+        rules.policies,
+        Query(
+            tool=tool,
+            effect=effect,
+            args=args,
+            agent=agent,
+            environment=service.environment if service else "",
+            requester=run.goal.requester_id,
+            is_tainted=tainted,
+        ),
+    )
+
+
+async def trusted_texts(store: Store, rules: Rules, run: Run) -> list[str]:
+    """Return the texts whose words may shape a writing call without making it tainted."""
+    evidence = await patiently(lambda: store.evidence(run.id))
+    plan_words = [text for step in run.plan.steps for text in literals(step.inputs)]
+    trusted = [one.text for one in evidence.values() if one.is_trusted]
+    return [*rules.world.services, *plan_words, *trusted]
+
+
+def request(
+    run: Run,
+    step: Step,
+    lease: Lease,
+    key: str,
+    calls: Iterable[ProposedCall],
+    ruling: Ruling,
+    now: float,
+) -> c.RequestApproval:
+    """Return the command that asks for an approval, in the step's words and on policy's terms."""
+    return c.RequestApproval(
+        step_id=step.id,
+        attempt=lease.attempt,
+        approval=Approval(
+            id=approval_id(run.id, key),
+            step_id=step.id,
+            calls=tuple(calls),
+            terms=terms_of(ruling, now),
+            requested_at=now,
+            title=step.title,
+            reason=redact(step.instruction or ruling.reason),
+        ),
+    )
+
+
+def proposed(key: str, tool: str, args: JsonObject) -> ProposedCall:
+    """Return a call as it is proposed to approvers."""
+    call = ProposedCall(key=key, tool=tool, args=args)
+    return replace(call, title=redact(call_text(call)))
+
+
+async def about_unknown(
+    store: Store, rules: Rules, run: Run, call: Call, attempt: int, why: str, now: float
+) -> c.AskQuestion:
+    """Return the question about a write whose outcome nobody saw.
+
+    It goes to those who may approve the call, because "retry" is a decision to run it again.
+    """
+    approval = run.approvals.get(call.approval_id)
+    if approval is not None:
+        users, groups = approval.terms.users, approval.terms.groups
+    else:
+        agent = run.steps[call.step_id].agent
+        ruling = await ruling_of(store, rules, run, agent, call.tool, Effect.WRITES, call.args)
+        approvers = ruling.approval.approvers if ruling.approval else ApproversSpec()
+        users, groups = approvers.users, approvers.groups
+    text = (
+        f"{redact(call_text(call))} was begun, and then {why}: nobody saw "
+        "whether it took effect. Look, then say: done (it did), retry (run it again) or "
+        "skip (go on without it)."
+    )
+    return c.AskQuestion(
+        step_id=call.step_id,
+        attempt=attempt,
+        question=Question(
+            id=f"q-{run.id}-{call.key.replace('/', '_C_')}-{attempt}",
+            step_id=call.step_id,
+            text=text,
+            options=UNKNOWN_OPTIONS,
+            call_key=call.key,
+            users=users,
+            groups=groups,
+            asked_at=now,
+        ),
+    )
+
+
+def why_not(approval: Approval) -> str:
+    """Return in a sentence why an approval does not let its step go on."""
+    if approval.status is ApprovalStatus.DENIED:
+        because = f": {approval.comment}" if approval.comment else ""
+        return redact(f"denied by {approval.decided_by}{because}")
+    if approval.status is ApprovalStatus.EXPIRED:
+        return "nobody decided in time, so it was not done"
+    return f"the approval is {approval.status}"
+
+
+def literals(value: JsonValue) -> list[str]:
+    """Return what a plan's author wrote themselves, not filled in at run time, as texts."""
+    if isinstance(value, str):
+        return [] if "{{" in value or "{%" in value else [value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return [json.dumps(value)]
+    if isinstance(value, dict):
+        return [*value, *(text for item in value.values() for text in literals(item))]
+    if isinstance(value, list):
+        return [text for item in value for text in literals(item)]
+    return []
