@@ -121,6 +121,7 @@ class BotProcess:
             public_url=settings.public_url or "",
             demo=DemoSignIn(sign_in.key, sign_in.people) if sign_in else None,
             channels=channels(self.catalogue),
+            webhook_body_limit_bytes=settings.webhook_body_limit_bytes,
         )
 
     async def _serve_http(self, deps: WebDeps, chores: list[asyncio.Task[None]]) -> None:

@@ -256,7 +256,9 @@ def convert(
         by_lower = {option.lower(): option for option in options}
         if text.lower() not in by_lower:
             close = nearest(text, options)
-            meant = f"did you mean {close}?" if close else f"say one of {_listed(options)}."
+            meant = "no service is configured yet; add it to services.yaml."
+            if options:
+                meant = f"did you mean {close}?" if close else f"say one of {_listed(options)}."
             return None, f"“{text}” is not known; {meant}"
         text = by_lower[text.lower()]
     lower = text.strip().lower()

@@ -59,7 +59,7 @@ class Settings(BaseModel):
         None, repr=False, description="Redis or Valkey to use; embedded when not set."
     )
     workers: int = Field(2, ge=1, le=64, description="Worker processes.")
-    slots: int = Field(32, ge=1, le=512, description="Steps that one worker runs at a time.")
+    slots: int = Field(64, ge=1, le=512, description="Steps that one worker runs at a time.")
     drain_s: float = Field(
         20.0, ge=0, le=900, description="How long running steps may go on after a stop."
     )

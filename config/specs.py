@@ -337,10 +337,12 @@ ALERT_FIELDS = (
     "severity",
     "status",
     "fingerprint",
-    "started_at",
-    "ended_at",
+    "starts_at",
+    "ends_at",
     "url",
+    "summary",
     "labels",
+    "annotations",
 )
 """What a generic source may fill of an alert; `labels.<name>` fills one label."""
 

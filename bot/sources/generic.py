@@ -20,26 +20,10 @@ from bot.sources.base import (
 from config.expressions import ExpressionError, evaluate
 from config.nearest import hint
 from config.plain import to_text
-from config.specs import SourceSpec
+from config.specs import ALERT_FIELDS, SourceSpec
 from jobs.incidents import Alert, AlertStatus
 
-FIELDS = frozenset(
-    {
-        "title",
-        "status",
-        "severity",
-        "fingerprint",
-        "service",
-        "environment",
-        "starts_at",
-        "ends_at",
-        "url",
-        "summary",
-        "description",
-        "labels",
-        "annotations",
-    }
-)
+FIELDS = frozenset(ALERT_FIELDS)
 LABELS = ("service", "environment", "severity")
 """Fields that also become the label of that name, for routes and workflow inputs."""
 ANNOTATIONS = ("summary", "description")

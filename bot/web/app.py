@@ -84,7 +84,11 @@ def create_app(deps: WebDeps) -> FastAPI:
         lifespan=lifespan,
         middleware=[
             Middleware(SecurityHeaders, is_https=deps.is_https),
-            Middleware(BoundedBody, on_too_large=too_large),
+            Middleware(
+                BoundedBody,
+                webhook_limit=deps.webhook_body_limit_bytes,
+                on_too_large=too_large,
+            ),
         ],
     )
     app.state.live = web.live

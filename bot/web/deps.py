@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from bot.desk import Desk
 from bot.platforms.console.store import ConsoleStore
+from bot.web.limits import MAX_WEBHOOK_BYTES
 from config.specs import PersonSpec, SourceSpec
 
 
@@ -52,6 +53,7 @@ class WebDeps:
     public_url: str = ""
     demo: DemoSignIn | None = None
     channels: tuple[str, ...] = ("incidents",)
+    webhook_body_limit_bytes: int = MAX_WEBHOOK_BYTES
 
     @property
     def is_https(self) -> bool:

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.web.errors import WebError, as_json
-from bot.web.limits import MAX_BODY_BYTES, MAX_WEBHOOK_BYTES
+from bot.web.limits import MAX_BODY_BYTES
 
 CSP = (
     "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
@@ -54,8 +54,11 @@ class SecurityHeaders:
 class BoundedBody:
     """Reads the body up to its limit before anything else sees the request; 413 beyond it."""
 
-    def __init__(self, app: ASGIApp, *, on_too_large: Callable[[str], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, webhook_limit: int, on_too_large: Callable[[str], None]
+    ) -> None:
         self._app = app
+        self._webhook_limit = webhook_limit
         self._on_too_large = on_too_large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +67,7 @@ class BoundedBody:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        limit = MAX_WEBHOOK_BYTES if path.startswith("/webhooks/") else MAX_BODY_BYTES
+        limit = self._webhook_limit if path.startswith("/webhooks/") else MAX_BODY_BYTES
         body = await _read(Headers(scope=scope), receive, limit)
         if body is None:
             self._on_too_large(path)

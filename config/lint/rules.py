@@ -27,6 +27,10 @@ _PERSON_ID = re.compile(r"[a-z][a-z0-9_-]*:\S+")
 CONSOLE = "console:"
 
 
+STEP_TOOL = "muster.step"
+"""What a step with `approval: true` asks policy about, as if it were a tool."""
+
+
 def lint_policies(catalogue: Catalogue, around: Surroundings) -> Iterator[Remark]:
     """Return everything that is wrong with the policies."""
     told: set[str] = set()
@@ -42,7 +46,7 @@ def _policy(
     name: str, policy: PolicySpec, catalogue: Catalogue, around: Surroundings
 ) -> Iterator[Remark]:
     for field, pattern, known in (
-        ("tool", policy.match.tool, around.tools),
+        ("tool", policy.match.tool, None if around.tools is None else {*around.tools, STEP_TOOL}),
         ("agent", policy.match.agent, catalogue.agents),
     ):
         if pattern != "*" and known is not None and not _matches_any(pattern, known):

@@ -91,8 +91,8 @@ class ValueCheck:
         """Check named arguments: none missing, none unknown, each of the right type."""
         options = variants(target)
         schema: Mapping[str, Any] = options[0].schema if len(options) == 1 else {}
-        properties: Mapping[str, Any] = schema.get("properties", {})
-        for name in schema.get("required", ()):
+        properties: Mapping[str, Any] = schema.get("properties") or {}
+        for name in schema.get("required") or ():
             if name not in given:
                 yield self._remark(at, f'{receiver} needs "{name}"', f'add "{name}:" here')
         for name, value in given.items():

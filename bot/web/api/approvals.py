@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse
 
 from bot.web.api.models import (
+    ERRORS,
     AnswerRequest,
     ApprovalList,
     DecisionRequest,
@@ -20,7 +21,7 @@ from jobs.state import Person
 
 def router(web: Web) -> APIRouter:
     """Return the routes of approvals and questions."""
-    routes = APIRouter(prefix="/api", tags=["approvals"])
+    routes = APIRouter(prefix="/api", tags=["approvals"], responses=ERRORS)
     guards = Guards(web)
     desk = web.deps.desk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Header
 from starlette.responses import JSONResponse
 
-from bot.web.api.models import GoalAccepted, GoalRequest
+from bot.web.api.models import ERRORS, GoalAccepted, GoalRequest
 from bot.web.context import Web
 from bot.web.guards import Guards
 from bot.web.limits import MAX_IDEMPOTENCY_KEY_CHARS
@@ -14,7 +14,7 @@ from jobs.state import Person
 
 def router(web: Web) -> APIRouter:
     """Return the routes of goals."""
-    routes = APIRouter(prefix="/api", tags=["goals"])
+    routes = APIRouter(prefix="/api", tags=["goals"], responses=ERRORS)
     guards = Guards(web)
 
     @routes.post("/goals", status_code=202, response_model=GoalAccepted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Query
 
 from bot.views import IncidentView
-from bot.web.api.models import IncidentList
+from bot.web.api.models import ERRORS, IncidentList
 from bot.web.context import Web
 from bot.web.errors import WebError
 from bot.web.guards import Guards
@@ -17,7 +17,10 @@ MAX_LISTED = 200
 def router(web: Web) -> APIRouter:
     """Return the routes of incidents."""
     routes = APIRouter(
-        prefix="/api", tags=["incidents"], dependencies=[Depends(Guards(web).reader)]
+        prefix="/api",
+        tags=["incidents"],
+        dependencies=[Depends(Guards(web).reader)],
+        responses=ERRORS,
     )
 
     @routes.get("/incidents")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -18,6 +18,24 @@ class Request(BaseModel):
     """A body that refuses fields it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ErrorBody(BaseModel):
+    """What went wrong, and what to do next."""
+
+    error: str
+    hint: str = ""
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorBody, "description": "No token, or an unknown one."},
+    403: {"model": ErrorBody, "description": "This person may not do that."},
+    404: {"model": ErrorBody, "description": "There is no such thing."},
+    409: {"model": ErrorBody, "description": "It was decided or has ended meanwhile."},
+    410: {"model": ErrorBody, "description": "It has expired."},
+    503: {"model": ErrorBody, "description": "Redis cannot be reached: send it again."},
+}
+"""What any endpoint of the API may answer besides its result."""
 
 
 class GoalRequest(Request):

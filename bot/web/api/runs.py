@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from bot.desk import MAX_RUNS_LISTED
 from bot.web.api.models import (
+    ERRORS,
     EventBody,
     EventList,
     OutcomeBody,
@@ -36,7 +37,7 @@ _EVIDENCE: dict[int | str, dict[str, Any]] = {
 
 def router(web: Web) -> APIRouter:
     """Return the routes of runs."""
-    routes = APIRouter(prefix="/api/runs", tags=["runs"])
+    routes = APIRouter(prefix="/api/runs", tags=["runs"], responses=ERRORS)
     guards = Guards(web)
     desk = web.deps.desk
 
