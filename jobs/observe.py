@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
-from agents.redact import redact, redact_json
+from agents.redact import redact
 
 QUIET_LOGGERS = ("httpx", "httpcore", "uvicorn.access", "rq.worker", "asyncio")
 
@@ -34,18 +34,38 @@ def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Redacting("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Redacting(logging.Formatter):
+    """Takes secrets out of what libraries log, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without secrets."""
+        return redact(super().format(record))
 
 
 def _redacted(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = redact(value)
+        event[key] = _clean(value)
     return event
+
+
+def _clean(value: Any) -> Any:
+    """Return any value without secrets; what is no JSON is told by its text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item) for item in value]
+    return redact(str(value))
 
 
 def configure_sentry(dsn: str, environment: str, process: str) -> None:
@@ -67,7 +87,7 @@ def configure_sentry(dsn: str, environment: str, process: str) -> None:
 
 
 def _scrubbed(event: Any, _hint: Any) -> Any:
-    return redact_json(event)
+    return _clean(event)
 
 
 def report_error(error: BaseException, **tags: str) -> None:
