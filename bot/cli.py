@@ -60,9 +60,9 @@ def demo(
 @app.command()
 def worker() -> None:
     """Start workers alone, for a Redis that others share (MUSTER_REDIS_URL)."""
-    from jobs.__main__ import main as run_workers
+    from bot.up import run_workers_alone
 
-    sys.exit(run_workers())
+    sys.exit(run_workers_alone(_settings()))
 
 
 @app.command(hidden=True)

@@ -19,7 +19,8 @@ from jobs.observe import configure_logging
 from jobs.redis_binary import NoRedisBinaryError
 from jobs.redis_check import check
 
-READY_S = 60.0
+NOT_NOW = 1
+"""The exit code of what may work in a moment: `up` and other keepers of processes try again."""
 
 CANNOT_START = (
     StateDirInUseError,
@@ -60,11 +61,22 @@ def run_serve(settings: Settings, environ: Mapping[str, str]) -> int:
     if not url:
         say("There is no Redis to work on: set MUSTER_REDIS_URL, or run `muster up`.")
         return BAD_START
+    if not asyncio.run(redis_is_fit(url)):
+        return NOT_NOW
     try:
         return run_bot(settings, environ, url)
     except CatalogueError as error:
         say(str(error))
         return BAD_START
+
+
+def run_workers_alone(settings: Settings) -> int:
+    """Run workers for a Redis that others share, once it is found fit."""
+    from jobs.__main__ import main
+
+    if settings.redis_url and not asyncio.run(redis_is_fit(settings.redis_url)):
+        return NOT_NOW
+    return main()
 
 
 def run_until_signal(work: Coroutine[Any, Any, int]) -> int:
