@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from config.contents import Catalogue
 from config.specs import PersonSpec
@@ -59,6 +60,7 @@ def write_private(path: Path, text: str) -> None:
     temporary = path.with_suffix(".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)  # A file left over by a crash keeps the mode it had.
         file.write(text)
     temporary.replace(path)
 
@@ -70,25 +72,46 @@ def write_sign_in(state_dir: Path, sign_in: SignIn) -> None:
 
 def read_sign_in(state_dir: Path) -> SignIn | None:
     """Return the sign-in of this state directory, if there is one."""
-    try:
-        stored = json.loads((state_dir / SIGN_IN_FILE).read_text())
-    except FileNotFoundError:
+    stored = _read(state_dir / SIGN_IN_FILE)
+    if stored is None:
         return None
     return SignIn(stored["key"], tuple(stored["people"]), stored["token"])
 
 
 def write_server(state_dir: Path, server: Server) -> None:
-    """Tell the command line where the bot of this state directory is."""
-    write_private(state_dir / SERVER_FILE, json.dumps(asdict(server)))
+    """Tell the command line where this process, the bot of this state directory, is."""
+    stored = {**asdict(server), "pid": os.getpid()}
+    write_private(state_dir / SERVER_FILE, json.dumps(stored))
 
 
 def read_server(state_dir: Path) -> Server | None:
-    """Return where the bot of this state directory is, or None when none was started."""
-    try:
-        stored = json.loads((state_dir / SERVER_FILE).read_text())
-    except FileNotFoundError:
+    """Return where the bot of this state directory is, or None when none runs."""
+    stored = _read(state_dir / SERVER_FILE)
+    if stored is None or not _is_alive(stored.get("pid")):
         return None
     return Server(stored["url"], stored["token"])
+
+
+def _is_alive(pid: object) -> bool:
+    """Whether a process of that id runs; a bot that was killed leaves its file behind."""
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return what was written, or None when there is nothing that can be read as such."""
+    try:
+        stored = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return stored if isinstance(stored, dict) else None
 
 
 def secret_key(state_dir: Path, configured: str) -> str:
@@ -108,13 +131,15 @@ def people_with_local(catalogue: Catalogue, sign_in: SignIn | None) -> Mapping[s
     person is in every group that a policy names.
     """
     people = dict(catalogue.people)
-    if sign_in is None:
+    if sign_in is None or not sign_in.people:
         return people
     digest = hashlib.sha256(sign_in.token.encode()).hexdigest()
     first = sign_in.people[0]
     if first == LOCAL_PERSON and first not in people:
-        groups = sorted(policy_groups(catalogue))
-        people[first] = PersonSpec(name=_user(), groups=tuple(groups), token_sha256=digest)
+        # Not validated: a group that a policy names may have a name that people.yaml cannot hold.
+        people[first] = PersonSpec.model_construct(
+            name=_user(), groups=tuple(sorted(policy_groups(catalogue))), token_sha256=digest
+        )
     elif first in people:
         people[first] = people[first].model_copy(update={"token_sha256": digest})
     return people

@@ -17,6 +17,10 @@ class ClientError(Exception):
     """The bot could not be asked, or refused; the message says what to do."""
 
 
+class UnreachableError(ClientError):
+    """The bot does not answer now; it may be starting again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """A person's access to one bot."""
@@ -44,13 +48,21 @@ class Client:
                 timeout=TIMEOUT_S,
                 **options,
             )
-        except httpx.HTTPError as error:
-            raise ClientError(
-                f"No bot answers at {self.server.url} ({error}); start it with: muster up"
-            ) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
         if response.is_error:
             raise ClientError(_sentence(response))
-        return response.json()
+        try:
+            return response.json()
+        except ValueError as error:
+            raise ClientError(
+                f"What answers at {self.server.url} is not Muster; check MUSTER_SERVER_URL."
+            ) from error
+
+    def _unreachable(self, error: Exception) -> UnreachableError:
+        return UnreachableError(
+            f"No bot answers at {self.server.url} ({error}); start it with: muster up"
+        )
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.server.token}"}
@@ -76,7 +88,9 @@ def find_server(settings: Settings) -> Server:
 def _sentence(response: httpx.Response) -> str:
     try:
         body = response.json()
-        sentence = " ".join(str(body[key]) for key in ("error", "hint") if body.get(key))
-        return "\n  - ".join([sentence, *body.get("choices", ())])
-    except (ValueError, TypeError, KeyError):
-        return f"The bot answered {response.status_code}."
+    except ValueError:
+        body = None
+    found = body if isinstance(body, dict) else {}
+    sentence = " ".join(str(found[key]) for key in ("error", "hint") if found.get(key))
+    choices = [str(choice) for choice in found.get("choices") or ()]
+    return "\n  - ".join([sentence or f"The bot answered {response.status_code}.", *choices])

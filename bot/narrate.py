@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.plain_text import plain
 from jobs import events as e
 from jobs.approvals import approvers_text
 from jobs.state import Run
@@ -10,6 +11,10 @@ from jobs.summary import call_text
 
 def line(run: Run, event: e.Event) -> str:
     """Return what happened in one line; empty when it is not worth one. `run` is as after it."""
+    return plain(_line(run, event))
+
+
+def _line(run: Run, event: e.Event) -> str:
     match event:
         case e.RunStarted():
             return f"Run {run.id}: {event.goal.text} ({len(event.plan.steps)} steps)"
@@ -25,9 +30,9 @@ def line(run: Run, event: e.Event) -> str:
         case e.StepLost(step_id=step_id):
             return f"  ↻ {run.step(step_id).title}: its worker died, another takes over"
         case e.ApprovalRequested(approval=approval):
-            calls = "; ".join(call.title for call in approval.calls)
-            who = approvers_text(approval.terms)
-            return f"  ? {approval.title}: {calls}. Waits for {who}"
+            calls = "; ".join(call.title or call_text(call) for call in approval.calls)
+            what = f"{approval.title}: {calls}" if calls else approval.title
+            return f"  ? {what}. Waits for {approvers_text(approval.terms)}"
         case e.ApprovalEdited():
             return f"  ✎ {event.person_name} edited the arguments (revision {event.revision})"
         case e.ApprovalDecided():

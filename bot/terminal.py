@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +12,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bot.client import Client, ClientError
+from bot.client import Client, ClientError, UnreachableError
+from bot.plain_text import plain, plain_lines
 
 POLL_S = 0.4
+PATIENCE_S = 30.0
+"""A bot that starts again is waited for this long."""
 OVER = frozenset({"succeeded", "failed", "cancelled"})
 SHAPES = {
     "pending": ("·", "dim"),
@@ -35,13 +38,25 @@ def watch_run(client: Client, run_id: str) -> int:
     """Show a run until it ends, then its answer; returns 0 when it succeeded."""
     with Live(console=_out, refresh_per_second=8, transient=True) as live:
         while True:
-            detail = client.get(f"/api/runs/{run_id}")
+            detail = _patiently(lambda: client.get(f"/api/runs/{run_id}"))
             live.update(card(detail["run"], time.time()))
             if detail["run"]["status"] in OVER:
                 break
             time.sleep(POLL_S)
     print_run(detail)
     return 0 if detail["run"]["status"] == "succeeded" else 1
+
+
+def _patiently(ask: Callable[[], Any]) -> Any:
+    """Return the answer, waiting a while for a bot that does not answer: the run goes on."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except UnreachableError:
+            if time.monotonic() >= give_up_at:
+                raise
+            time.sleep(POLL_S)
 
 
 def card(run: Mapping[str, Any], now: float) -> Group:
@@ -54,16 +69,18 @@ def card(run: Mapping[str, Any], now: float) -> Group:
         table.add_row(
             Text(shape, style=colour),
             Text(step["status"], style=colour),
-            step["title"],
-            Text(step["worker_name"], style="dim"),
+            Text(plain(step["title"])),
+            Text(plain(step["worker_name"]), style="dim"),
             Text(took, style="dim", justify="right"),
-            Text(step["note"], style="dim"),
+            Text(plain(step["note"]), style="dim"),
         )
-    parts: list[Any] = [Text(run["headline"], style="bold"), table]
+    parts: list[Any] = [Text(plain(run["headline"]), style="bold"), table]
     waiting = [a for a in run["approvals"] if a["status"] == "pending"]
     parts += [Text(f"Waits for {a['approvers']}: muster approve {a['id']}") for a in waiting]
     parts += [
-        Text(f"Asks: {question['text']}") for question in run["questions"] if not question["answer"]
+        Text(plain(f"Asks: {question['text']}"))
+        for question in run["questions"]
+        if not question["answer"]
     ]
     return Group(*parts)
 
@@ -71,7 +88,7 @@ def card(run: Mapping[str, Any], now: float) -> Group:
 def print_run(detail: Mapping[str, Any]) -> None:
     """Print a run's card and, once there is one, its answer."""
     run = detail["run"]
-    _out.print(Text(f"{run['run_id']}  {run['title']}", style="dim"))
+    _out.print(Text(plain(f"{run['run_id']}  {run['title']}"), style="dim"))
     _out.print(card(run, time.time()))
     if detail["answer"] is not None:
         _print_answer(detail["answer"]["answer"])
@@ -79,24 +96,24 @@ def print_run(detail: Mapping[str, Any]) -> None:
 
 def _print_answer(answer: Mapping[str, Any]) -> None:
     _out.print()
-    _out.print(Text(answer["headline"], style="bold"))
+    _out.print(Text(plain(answer["headline"]), style="bold"))
     if answer["summary"]:
-        _out.print(answer["summary"], markup=False)
+        _out.print(plain_lines(answer["summary"]), markup=False)
     sure = answer["confidence"]
     finding = answer["finding"].replace("_", " ")
     _out.print(Text(finding + (f", {sure:.0%} sure" if sure is not None else ""), style="dim"))
     for claim in answer["claims"]:
         cites = ", ".join(cite["evidence_id"] for cite in claim["cites"])
-        line = Text(f"  {claim['text']}", style="strike" if claim["is_struck"] else "")
+        line = Text(plain(f"  {claim['text']}"), style="strike" if claim["is_struck"] else "")
         _out.print(line + Text(f"  [{cites}]", style="dim"))
     for title, key in (("Timeline", "timeline"), ("Done", "actions"), ("Next", "recommendations")):
         if answer[key]:
             _out.print(Text(title, style="bold"))
         for item in answer[key]:
             text = item if isinstance(item, str) else f"{clock(item['at'])}  {item['text']}"
-            _out.print(f"  {text}", markup=False)
+            _out.print(f"  {plain(text)}", markup=False)
     for item in answer["missing"]:
-        _out.print(f"  Missing: {item}", markup=False)
+        _out.print(f"  Missing: {plain(item)}", markup=False)
 
 
 def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
@@ -110,7 +127,7 @@ def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
     for run in runs:
         shape, colour = SHAPES[run["status"]]
         state = Text(f"{shape} {run['status']}", style=colour)
-        table.add_row(run["run_id"], state, clock(run["started_at"]), Text(run["headline"]))
+        table.add_row(run["run_id"], state, clock(run["started_at"]), Text(plain(run["headline"])))
     _out.print(table)
 
 
@@ -129,13 +146,13 @@ def choose_approval(waiting: Sequence[Mapping[str, Any]], approval_id: str) -> M
 
 def print_approval(approval: Mapping[str, Any]) -> None:
     """Print what would run."""
-    _out.print(Text(approval["title"], style="bold"))
+    _out.print(Text(plain(approval["title"]), style="bold"))
     if approval["reason"]:
-        _out.print(approval["reason"], markup=False)
+        _out.print(plain_lines(approval["reason"]), markup=False)
     for call in approval["calls"]:
         _out.print(f"  {call['tool']}", markup=False)
         for name, value in call["args"].items():
-            _out.print(f"    {name}: {value}", markup=False)
+            _out.print(f"    {name}: {plain(str(value))}", markup=False)
     _out.print(Text(f"Decided by {approval['approvers']}", style="dim"))
 
 
