@@ -1,4 +1,4 @@
-"""Fixtures for tests against a real server: one private embedded Redis per test process."""
+"""What all tests share: one private embedded Redis per process, and whole stories first."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ import redis.asyncio as aioredis
 
 from jobs.embedded import EmbeddedRedis
 from jobs.redis_client import connect, connect_sync
+
+LONG = ("tests/scenarios/", "tests/crash/", "tests/demo/test_shop.py", "tests/bot/test_stack.py")
+"""Tests that mostly wait for other processes: the others fit in beside them."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand out tests one by one: behind a whole story no other test should have to queue."""
+    if getattr(config.option, "maxschedchunk", 0) is None:
+        config.option.maxschedchunk = 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, a short test behind each: a process is given two at once."""
+    long = [item for item in items if item.nodeid.startswith(LONG)]
+    short = [item for item in items if not item.nodeid.startswith(LONG)]
+    pairs = [item for pair in zip(long, short, strict=False) for item in pair]
+    items[:] = [*pairs, *long[len(short) :], *short[len(long) :]]
 
 
 @pytest.fixture(scope="session")
