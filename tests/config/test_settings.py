@@ -53,7 +53,7 @@ def test_defaults(home: Path) -> None:
         8420,
         "http://127.0.0.1:8420",
     )
-    assert (settings.workers, settings.slots, settings.drain_s) == (2, 32, 20)
+    assert (settings.workers, settings.slots, settings.drain_s) == (2, 64, 20)
     assert settings.webhook_body_limit_bytes == 1024 * 1024
 
 
