@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, Field
 
 from agents import prometheus, world
 from agents.tool import File, Limits, Tool, ToolContext, ToolFailed, ToolResult
-from agents.wording import amount, clock, indicator_name, one_line
+from agents.wording import amount, clock, indicator_name, one_line, short
 from config.specs import Indicator
 
 DEFAULT_LOOK_BACK_S = 900.0
@@ -20,29 +22,46 @@ MAX_LOOK_BACK_S = 7 * 86_400.0
 MIN_SPAN_S = 60.0
 MARGIN_SHARE = 0.05
 """Empty time shown on each side of the marks."""
-MAX_MARKS = 12
-MAX_LABEL_CHARS = 34
+MAX_MARKS = 16
+MAX_LABEL_CHARS = 80
+"""More than a column of the legend holds; what does not fit is cut by its measured width."""
 SAME_MARK_S = 1.0
 """Marks of one kind this close together are one event."""
-WIDTH_IN, HEIGHT_IN, DPI = 9.0, 3.8, 130
-TOP = 0.89
-"""Where the title begins, as a share of the picture."""
-ROW_HEIGHT = 0.075
-"""Height of a row of labels as a share of the plot."""
-CHAR_WIDTH = 0.0095
-"""Width of a label's character as a share of the plot, at the label's font size."""
+LONG_HEX = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{13,}\b", re.IGNORECASE)
+"""A digest or a full commit; a number has no letter, and is never cut."""
+DPI = 150
+WIDTH, PLOT_HEIGHT = 8.0, 2.4
+"""The picture's width and the plot's height in inches, like every length below."""
+LEFT, RIGHT, EDGE = 0.6, 0.14, 0.14
+TITLE_HEIGHT, AXIS_HEIGHT, ROW_HEIGHT = 0.28, 0.28, 0.225
+RADIUS, CIRCLE_GAP = 0.085, 0.025
+LEADER_HEIGHTS = (0.07, 0.26)
+"""How far circles stand above the plot: right on their lines, and when fanned out far."""
+LEADER_SLOPE = 0.22
+SAMPLE = 0.34
+"""Length of the line that shows a mark's kind in the legend."""
+GAP = 0.08
+COLUMNS = 2
+TITLE_SIZE, TEXT_SIZE, NUMBER_SIZE = 12.0, 8.6, 7.4
 PAPER, INK, MUTED, GRID, ACCENT = "#ffffff", "#1f2933", "#616e7c", "#e4e7eb", "#2457c5"
-STYLES = {
-    "change": (0, (4, 2)),
-    "alert": (0, (1, 1)),
-    "decision": (0, (3, 1, 1, 1)),
-    "action": "solid",
-    "recovery": "solid",
-    "symptom": (0, (1, 2)),
+Stroke = Literal["solid"] | tuple[float, tuple[float, ...]]
+STYLES: dict[str, tuple[float, Stroke]] = {
+    "change": (1.3, (0, (4, 2))),
+    "alert": (1.5, (0, (1, 1.2))),
+    "decision": (1.1, (0, (5, 1.6, 1, 1.6))),
+    "action": (1.3, "solid"),
+    "recovery": (1.1, (0, (9, 2.5))),
+    "symptom": (1.1, (0, (1, 3.2))),
 }
-"""Line style by the kind of mark: kinds differ by shape, not by colour. Others are not drawn."""
+"""Width and dashes by the kind of mark: kinds differ by stroke, not by colour.
+
+Marks of other kinds are not drawn.
+"""
 TIME_PATTERNS = ((1_800.0, "%H:%M:%S"), (86_400.0, "%H:%M"), (math.inf, "%d %b %H:%M"))
-"""How times are written, by the longest span it suits."""
+"""How times are written on the axis, by the longest span it suits."""
+LEGEND_PATTERNS = ((86_400.0, "%H:%M:%S"), (math.inf, "%d %b %H:%M"))
+BIG_NUMBER = 10_000.0
+"""From here on the axis counts in thousands, millions and so on."""
 UNIT_SCALES = {"ratio": (100.0, "%"), "seconds": (1_000.0, "ms"), "per_second": (1.0, "per second")}
 
 
@@ -118,15 +137,60 @@ def chosen(marks: Sequence[MarkArguments], start: float, end: float) -> list[Mar
     return kept[-MAX_MARKS:]
 
 
-def rows(spans: Sequence[tuple[float, float]]) -> list[int]:
-    """Give each label, by its left and right edge, the lowest row where it overlaps no other."""
-    ends: list[float] = []
-    given = []
-    for left, right in spans:
-        row = next((i for i, end in enumerate(ends) if end <= left), len(ends))
-        ends[row:] = [right, *ends[row + 1 :]]
-        given.append(row)
-    return given
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move ascending places as little as possible until they are `gap` apart, within the limits.
+
+    When there is no room for the gap, the places share what there is.
+    """
+    if len(wanted) > 1:
+        gap = min(gap, (high - low) / (len(wanted) - 1))
+    # Without the gaps, places may coincide but not cross: those that cross meet in their middle.
+    groups: list[tuple[float, int]] = []
+    for index, place in enumerate(wanted):
+        mean, count = place - index * gap, 1
+        while groups and groups[-1][0] > mean:
+            before, size = groups.pop()
+            mean = (mean * count + before * size) / (count + size)
+            count += size
+        groups.append((mean, count))
+    last = high - gap * (len(wanted) - 1)
+    flat = [max(low, min(mean, last)) for mean, count in groups for _ in range(count)]
+    return [place + index * gap for index, place in enumerate(flat)]
+
+
+def leader_height(wanted: Sequence[float], places: Sequence[float]) -> float:
+    """Return how far above the plot circles stand, so that their leaders do not lie flat."""
+    moved = max((abs(a - b) for a, b in zip(wanted, places, strict=True)), default=0.0)
+    least, most = LEADER_HEIGHTS
+    return min(most, least + LEADER_SLOPE * moved)
+
+
+def legend_cell(index: int, count: int) -> tuple[int, int]:
+    """Return an entry's column and row: in order down the first column, then the second."""
+    height = legend_rows(count)
+    return index // height, index % height
+
+
+def legend_rows(count: int) -> int:
+    """Return the rows that so many entries take."""
+    return math.ceil(count / COLUMNS)
+
+
+def short_label(text: str) -> str:
+    """Return a label on one line with its digests cut to the length that people quote."""
+    return one_line(LONG_HEX.sub(lambda found: short(found[0]), text), MAX_LABEL_CHARS)
+
+
+def fitted(text: str, room: float, width: Callable[[str], float]) -> str:
+    """Return the text if it is at most that wide, or as much of it as fits, and an ellipsis."""
+    if width(text) <= room:
+        return text
+
+    def cut(end: int) -> str:
+        return text[:end].rstrip() + "…"
+
+    fitting = bisect_right(range(len(text)), room, key=lambda end: width(cut(end)))
+    return cut(max(0, fitting - 1))
 
 
 def draw(
@@ -139,102 +203,180 @@ def draw(
 ) -> bytes:
     """Return the picture as PNG bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.dates import AutoDateLocator, DateFormatter
     from matplotlib.figure import Figure
 
-    scale, unit = UNIT_SCALES.get(spec.unit, (1.0, spec.unit))
-    figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), dpi=DPI, facecolor=PAPER)
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(facecolor=PAPER)
-    times: Any = [_moment(at) for at, _ in points]
-    values = [value * scale for _, value in points]
-    axes.plot(times, values, color=ACCENT, linewidth=1.6)
-    axes.fill_between(times, values, color=ACCENT, alpha=0.10, linewidth=0)
     span = end - start
-    edges: Any = (_moment(start - span * MARGIN_SHARE), _moment(end + span * MARGIN_SHARE))
-    axes.set_xlim(*edges)
-    top = max(*values, spec.floor * scale * 1.2, 1e-9)
-    axes.set_ylim(0 if min(values) >= 0 else min(values) * 1.1, top * 1.12)
+    left, width = start - span * MARGIN_SHARE, span * (1 + 2 * MARGIN_SHARE)
+    plot_width = WIDTH - LEFT - RIGHT
+    wanted = [LEFT + plot_width * (mark.at - left) / width for mark in marks]
+    places = spread(wanted, 2 * RADIUS + CIRCLE_GAP, LEFT + RADIUS, WIDTH - RIGHT - RADIUS)
+    leader = leader_height(wanted, places)
+    lane = leader + 2 * RADIUS + GAP if marks else 0.0
+    legend = ROW_HEIGHT * legend_rows(len(marks)) + GAP if marks else 0.0
+    bottom = EDGE + legend + AXIS_HEIGHT
+    height = bottom + PLOT_HEIGHT + lane + TITLE_HEIGHT + EDGE
+
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes(
+        (LEFT / WIDTH, bottom / height, plot_width / WIDTH, PLOT_HEIGHT / height), facecolor=PAPER
+    )
+    unit = _draw_curve(axes, spec, points, span)
+    axes.set_xlim(_moment(left), _moment(left + width))  # type: ignore[arg-type]
+    pen = _Pen(figure)
+    ends = pen.text(
+        WIDTH - RIGHT, height - EDGE - 0.1, f"{unit}, time in UTC".lstrip(", "), ha="right"
+    )
+    pen.title(EDGE, height - EDGE - 0.1, title, WIDTH - RIGHT - ends - 2 * GAP - EDGE)
+    top = bottom + PLOT_HEIGHT
+    for number, (mark, at, place) in enumerate(zip(marks, wanted, places, strict=True), 1):
+        pen.line((at, at), (bottom, top), *STYLES[mark.kind])
+        pen.line((at, place), (top, top + leader), 0.8)
+        pen.circle(place, top + leader + RADIUS, number)
+    _draw_legend(pen, marks, span, EDGE + legend - GAP)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor=PAPER)
+    return buffer.getvalue()
+
+
+def _draw_curve(
+    axes: Any, spec: Indicator, points: Sequence[tuple[float, float]], span: float
+) -> str:
+    """Draw the indicator with its axes; gives the unit that they are in."""
+    from matplotlib.dates import AutoDateLocator, DateFormatter
+    from matplotlib.ticker import EngFormatter
+
+    scale, unit = UNIT_SCALES.get(spec.unit, (1.0, spec.unit))
+    times = [_moment(at) for at, _ in points]
+    values = [value * scale for _, value in points]
+    axes.plot(times, values, color=ACCENT, linewidth=1.8)
+    axes.fill_between(times, values, color=ACCENT, alpha=0.10, linewidth=0)
+    bottom, top = min(0.0, *values), max(0.0, spec.floor * scale * 1.2, *values)
+    if bottom == top:
+        top = 1.0
+    axes.set_ylim(bottom * 1.08, top * 1.08)
     if spec.floor:
         axes.axhline(spec.floor * scale, color=MUTED, linewidth=0.8, linestyle=(0, (5, 4)))
-    left, width = start - span * MARGIN_SHARE, span * (1 + 2 * MARGIN_SHARE)
-    levels = _rows(marks, left, width)
-    _draw_marks(axes, marks, left, width, levels)
-    axes.set_ylabel(unit, color=MUTED, fontsize=8)
-    axes.set_xlabel("UTC", color=MUTED, fontsize=8)
-    locator: Any = AutoDateLocator(minticks=4, maxticks=9, tz=UTC)  # type: ignore[no-untyped-call]
+    locator: Any = AutoDateLocator(minticks=3, maxticks=7, tz=UTC)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    pattern = next(pattern for longest, pattern in TIME_PATTERNS if span <= longest)
-    formatter: Any = DateFormatter(pattern, tz=UTC)  # type: ignore[no-untyped-call]
+    formatter: Any = DateFormatter(_pattern(TIME_PATTERNS, span), tz=UTC)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(formatter)
-    axes.tick_params(colors=MUTED, labelsize=8, length=3)
+    axes.locator_params(axis="y", nbins=6)
+    if max(top, -bottom) >= BIG_NUMBER:
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    else:
+        axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+    axes.tick_params(colors=MUTED, labelsize=TEXT_SIZE, length=3)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GRID)
-    figure.text(0.012, 0.965, title, color=INK, fontsize=11, fontweight="bold", va="top")
-    figure.subplots_adjust(
-        left=0.07, right=0.97, bottom=0.13, top=_plot_top(max(levels, default=-1) + 1)
-    )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor=PAPER)
-    return buffer.getvalue()
+    return unit
 
 
-def _label(mark: MarkArguments) -> str:
-    return one_line(mark.label or mark.kind, MAX_LABEL_CHARS)
+def _draw_legend(pen: _Pen, marks: Sequence[MarkArguments], span: float, top: float) -> None:
+    pattern = _pattern(LEGEND_PATTERNS, span)
+    column_width = (WIDTH - EDGE - RIGHT + 2 * GAP) / COLUMNS
+    for index, mark in enumerate(marks):
+        column, row = legend_cell(index, len(marks))
+        x, y = EDGE + column * column_width, top - ROW_HEIGHT * (row + 0.5)
+        stop = x + column_width - 2 * GAP
+        pen.circle(x + RADIUS, y, index + 1)
+        x += 2 * RADIUS + GAP
+        pen.line((x, x + SAMPLE), (y, y), *STYLES[mark.kind])
+        x += SAMPLE + GAP
+        x += pen.text(x, y, _moment(mark.at).strftime(pattern)) + GAP
+        pen.text(x, y, short_label(mark.label or mark.kind), color=INK, room=stop - x)
 
 
-def _rows(marks: Sequence[MarkArguments], left: float, width: float) -> list[int]:
-    spans = []
-    for mark in marks:
-        at = (mark.at - left) / width
-        length = CHAR_WIDTH * (len(_label(mark)) + 2)
-        # A label near the right edge is written to the left of its line.
-        spans.append((at - length, at) if at + length > 1 else (at, at + length))
-    order = sorted(range(len(spans)), key=lambda index: spans[index][0])
-    placed = rows([spans[index] for index in order])
-    given = [0] * len(spans)
-    for index, row in zip(order, placed, strict=True):
-        given[index] = row
-    return given
+class _Pen:
+    """Draws on a picture in inches from its lower left corner."""
 
+    def __init__(self, figure: Any) -> None:
+        self._figure = figure
+        self._renderer = figure.canvas.get_renderer()
 
-def _plot_top(count: int) -> float:
-    """Leave room above the plot for the title and that many rows of labels."""
-    return TOP / (1 + ROW_HEIGHT * (count + 0.5))
+    def line(
+        self,
+        xs: tuple[float, float],
+        ys: tuple[float, float],
+        width: float,
+        stroke: Stroke = "solid",
+    ) -> None:
+        """Draw a line."""
+        from matplotlib.lines import Line2D
 
-
-def _draw_marks(
-    axes: Any, marks: Sequence[MarkArguments], left: float, width: float, levels: Sequence[int]
-) -> None:
-    for mark, row in zip(marks, levels, strict=True):
-        style = STYLES[mark.kind]
-        height = 1.02 + ROW_HEIGHT * row
-        axes.plot(
-            [_moment(mark.at)] * 2,
-            [0, height],
-            color=INK,
-            linewidth=0.9,
-            linestyle=style,
-            transform=axes.get_xaxis_transform(),
-            clip_on=False,
+        self._figure.add_artist(
+            Line2D(
+                xs,
+                ys,
+                color=INK,
+                linewidth=width,
+                linestyle=stroke,
+                transform=self._figure.dpi_scale_trans,
+            )
         )
-        is_right = (mark.at - left) / width + CHAR_WIDTH * (len(_label(mark)) + 2) > 1
-        axes.text(
-            _moment(mark.at),
-            height,
-            f"{_label(mark)} " if is_right else f" {_label(mark)}",
-            transform=axes.get_xaxis_transform(),
-            color=INK,
-            fontsize=7.5,
-            ha="right" if is_right else "left",
-            va="center",
-            clip_on=False,
+
+    def circle(self, x: float, y: float, number: int) -> None:
+        """Draw a circle with a number in it."""
+        from matplotlib.patches import Circle
+
+        self._figure.add_artist(
+            Circle(
+                (x, y),
+                RADIUS,
+                facecolor=PAPER,
+                edgecolor=INK,
+                linewidth=0.9,
+                transform=self._figure.dpi_scale_trans,
+            )
+        )
+        self.text(x, y, str(number), color=INK, size=NUMBER_SIZE, ha="center")
+
+    def title(self, x: float, y: float, text: str, room: float) -> None:
+        """Write the picture's title."""
+        self.text(x, y, text, color=INK, size=TITLE_SIZE, weight="bold", room=room)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        color: str = MUTED,
+        size: float = TEXT_SIZE,
+        weight: str = "normal",
+        ha: str = "left",
+        room: float = math.inf,
+    ) -> float:
+        """Write text, cut to the room it has; gives the width it takes."""
+        from matplotlib.font_manager import FontProperties
+
+        font = FontProperties(size=size, weight=weight)
+
+        def width(part: str) -> float:
+            found: float = self._renderer.get_text_width_height_descent(part, font, ismath=False)[0]
+            return found / DPI
+
+        shown = fitted(text, room, width)
+        self._figure.text(
+            x,
+            y,
+            shown,
+            transform=self._figure.dpi_scale_trans,
+            color=color,
+            fontproperties=font,
+            ha=ha,
+            va="center_baseline",
             parse_math=False,
         )
+        return width(shown)
+
+
+def _pattern(patterns: Sequence[tuple[float, str]], span: float) -> str:
+    return next(pattern for longest, pattern in patterns if span <= longest)
 
 
 def _moment(at: float) -> datetime:
