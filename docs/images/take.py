@@ -29,8 +29,9 @@ WIDTH, HEIGHT = 1280, 1000
 ALERT_MS = 120_000
 STORY_MS = 240_000
 STOP_S = 20
-MAX_BYTES = 250_000
+MAX_BYTES = 260_000
 TOP_BAR_PX = 60
+BELOW_PX = 14
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -57,11 +58,16 @@ async def main() -> None:
 
 
 async def _take_console(page: Page) -> None:
-    """Show the approval being asked, below the diagnosis it rests on."""
+    """Show the thread from its top down to the approval, once all of it is there."""
     approval = page.locator(".approval.open")
     await approval.wait_for(timeout=STORY_MS)
-    await approval.evaluate("it => it.scrollIntoView({block: 'end'})")
-    await page.evaluate("scrollBy(0, 16)")
+    await approval.locator("summary", has_text="Deny").wait_for()
+    await page.locator(".diagnosis").first.wait_for()
+    end = await approval.evaluate(
+        "it => it.closest('article').getBoundingClientRect().bottom + scrollY"
+    )
+    await page.set_viewport_size({"width": WIDTH, "height": int(end) + BELOW_PX})
+    await page.evaluate("scrollTo(0, 0)")
     await _save(page, "console.png")
 
 
@@ -72,9 +78,10 @@ async def _take_answer(page: Page) -> None:
     await page.get_by_role("button", name="Yes, approve").click()
     answer = page.locator(".m-answer")
     await answer.wait_for(timeout=STORY_MS)
-    await answer.evaluate(f"it => scrollTo(0, it.offsetTop - {TOP_BAR_PX})")
+    await page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
     chart = answer.locator("figure img")
     await chart.evaluate("it => it.decode()")
+    await answer.evaluate(f"it => scrollTo(0, it.offsetTop - {TOP_BAR_PX})")
     await _save(page, "answer.png")
 
 
