@@ -27,12 +27,16 @@ from typing import Any
 
 import structlog
 
-from jobs.process import die_with, reset_signals
+from jobs.process import die_with, hold_stop_signals, reset_signals, take_stop_signals
 
 log = structlog.get_logger(__name__)
 
 MakeWorker = Callable[[str], Coroutine[Any, Any, None]]
-"""Returns the coroutine of the worker with this name; called in the worker's process."""
+"""Returns the coroutine of the worker with this name; called in the worker's process.
+
+SIGTERM and SIGINT are held back there until the worker, ready to be asked to leave, calls
+`jobs.process.take_stop_signals`; so one that comes early asks it too, instead of killing it.
+"""
 
 TICK_S = 0.5
 PULSE_S = 1.0
@@ -209,18 +213,17 @@ class _Parent:
         """Return the pid of a child that lives and ends with that exit code."""
         sys.stdout.flush()
         sys.stderr.flush()
-        # A signal between fork and reset would run the parent's handler in the child.
-        masked = {signal.SIGTERM, signal.SIGINT}
-        signal.pthread_sigmask(signal.SIG_BLOCK, masked)
+        # A signal between fork and reset would run the parent's handler in the child; one between
+        # reset and the worker's own handler would kill it. `live` takes them when it is ready.
+        hold_stop_signals()
         pid = os.fork()
         if pid:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, masked)
+            take_stop_signals()
             return pid
         code = 1
         try:
             reset_signals()
             die_with(self._pid)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, masked)
             code = live()
         except BaseException:
             log.exception("child_failed", pid=os.getpid())
@@ -292,6 +295,7 @@ class _Parent:
         if on_death is not None:
 
             def release() -> int:
+                take_stop_signals()
                 on_death(name)
                 return 0
 

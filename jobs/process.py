@@ -11,6 +11,8 @@ import time
 
 _PR_SET_PDEATHSIG = 1
 ORPHAN_CHECK_S = 0.5
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+"""The signals that ask a process to leave."""
 
 
 def die_with(parent_pid: int) -> None:
@@ -24,6 +26,19 @@ def die_with(parent_pid: int) -> None:
         threading.Thread(target=_watch, args=(parent_pid,), name="orphan", daemon=True).start()
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def hold_stop_signals() -> None:
+    """Let requests to leave wait until `take_stop_signals`: none is lost, none kills.
+
+    Threads and processes inherit this, so start none before taking them.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def take_stop_signals() -> None:
+    """Let requests to leave through, those that waited first; harmless if none were held."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def reset_signals() -> None:

@@ -8,7 +8,6 @@ has ended: what the outcome means is the run's business, not the queue's.
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from jobs.broker import (
     read_command,
     read_ticket,
 )
+from jobs.process import STOP_SIGNALS, take_stop_signals
 from jobs.redis_client import connect_blocking, connect_sync
 from jobs.ticket_queue import Suspects, Taken, TicketQueue, suspects
 
@@ -142,11 +142,12 @@ class AsyncWorker(TicketWorker):
         self._slot_free = asyncio.Event()
         self._any_ended = asyncio.Event()
         self._queue = TicketQueue(self._url, self.name, self._queue_name)
+        if self._has_signals:
+            # Before the first thread: it would hold back signals for ever if the parent does now.
+            self._install_signals()
         await asyncio.to_thread(self.register_birth)
         heart = _Heart(self)
         heart.start()
-        if self._has_signals:
-            self._install_signals()
         log.info("worker_started", worker=self.name, slots=self._slots, queue=self._queue_name)
         pull = asyncio.create_task(self._pull(), name="pull")
         others = [
@@ -400,9 +401,10 @@ class AsyncWorker(TicketWorker):
             log.info("worker_left", worker=self.name)
 
     def _install_signals(self) -> None:
-        """Drain on SIGTERM and Ctrl-C."""
-        for sign in (signal.SIGTERM, signal.SIGINT):
+        """Drain on SIGTERM and Ctrl-C, also when they came before there was a worker."""
+        for sign in STOP_SIGNALS:
             self._loop.add_signal_handler(sign, self.request_drain)
+        take_stop_signals()
 
     def beat_once(self) -> None:
         """Renew the leases of what runs, then our own presence; called from the heart's thread."""

@@ -25,13 +25,14 @@ from jobs.redis_client import connect_sync
 
 LIMIT_S = 30.0
 FAMILY = """
-import asyncio, os, sys, time
+import asyncio, os, signal, sys, time
 import structlog
 from jobs import parent
 from jobs.ticket_queue import release_worker
 from jobs.worker import AsyncWorker
 
 url, count, blocked_s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+is_slow = sys.argv[4] == "True"
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 parent.SECOND_SIGNAL_S = 0.0
 parent.PULSE_S = 0.05
@@ -54,6 +55,8 @@ async def run(ticket, stop):
 async def make_worker(name):
     worker = AsyncWorker(url, name, run, slots=4, drain_s=60, heartbeat_s=0.1)
     say("worker", name, os.getpid())
+    while is_slow and signal.SIGTERM not in signal.sigpending():
+        time.sleep(0.01)
     await worker.serve()
 
 def on_death(name):
@@ -94,10 +97,15 @@ class Family:
 
 
 @contextmanager
-def family(url: str, count: int = 1, blocked_s: float = 60.0) -> Iterator[Family]:
-    """Start a parent with so many workers, and leave no process behind."""
+def family(
+    url: str, count: int = 1, blocked_s: float = 60.0, *, is_slow: bool = False
+) -> Iterator[Family]:
+    """Start a parent with so many workers, and leave no process behind.
+
+    Slow workers are still starting when the signal to leave comes.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-c", FAMILY, url, str(count), str(blocked_s)],
+        [sys.executable, "-c", FAMILY, url, str(count), str(blocked_s), str(is_slow)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
@@ -164,6 +172,20 @@ async def test_sigterm_drains_and_exits_cleanly(
         assert home.hear("code")[1] == "0"
         assert await redis_client.smembers("rq:workers") == set()
         assert await redis_client.zcard(started_key()) == 0
+        assert not [line for line in home.said if line[0] == "death"]
+
+
+async def test_sigterm_reaches_a_worker_that_is_still_starting(
+    redis_url: str, redis_client: aioredis.Redis
+) -> None:
+    """A worker that has no handler yet is not killed: it leaves as soon as it can, signed off."""
+    with family(redis_url, is_slow=True) as home:
+        home.worker()
+
+        home.process.send_signal(signal.SIGTERM)
+
+        assert home.hear("code")[1] == "0"
+        assert await redis_client.smembers("rq:workers") == set()
         assert not [line for line in home.said if line[0] == "death"]
 
 
