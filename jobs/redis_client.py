@@ -6,10 +6,13 @@ So what changes state must be idempotent. The blocking variant never sends anyth
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import redis
 import redis.asyncio as aioredis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
@@ -28,6 +31,44 @@ BACKOFF_CAP_S = 1.0
 _ERRORS = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError)
 
 
+class _Cancellable(AbstractConnection):
+    """Passes on a cancellation that comes while a command is being sent.
+
+    redis-py sends by `asyncio.wait_for`, which swallows one on Python 3.11 when the sending is
+    over in the same moment: a follower of a feed would follow it for ever.
+    """
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        """Send a command; CancelledError when the task was cancelled in the meantime."""
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        await super().send_packed_command(command, check_health)
+        if task and task.cancelling() > before:
+            await self.disconnect(nowait=True)  # nobody will read the answer
+            raise asyncio.CancelledError
+
+
+class _Tcp(_Cancellable, aioredis.Connection):
+    """A TCP connection."""
+
+
+class _Tls(_Cancellable, aioredis.SSLConnection):
+    """A TCP connection with TLS."""
+
+
+class _Unix(_Cancellable, aioredis.UnixDomainSocketConnection):
+    """A connection over a unix socket."""
+
+
+_CANCELLABLE: dict[type[AbstractConnection], type[AbstractConnection]] = {
+    aioredis.Connection: _Tcp,
+    aioredis.SSLConnection: _Tls,
+    aioredis.UnixDomainSocketConnection: _Unix,
+}
+
+
 def connect(url: str, *, max_connections: int = MAX_CONNECTIONS) -> aioredis.Redis:
     """Return a client for ordinary commands, for use inside one event loop.
 
@@ -42,6 +83,7 @@ def connect(url: str, *, max_connections: int = MAX_CONNECTIONS) -> aioredis.Red
         **_COMMON,
         **_keepalive(url),
     )
+    pool.connection_class = _CANCELLABLE.get(pool.connection_class, pool.connection_class)
     return aioredis.Redis.from_pool(pool)
 
 
