@@ -102,6 +102,13 @@ def parse_arguments(tool: Tool, raw: Mapping[str, JsonValue]) -> BaseModel:
         ) from error
 
 
+def check_arguments(tool: Tool, raw: Mapping[str, JsonValue], context: ToolContext) -> None:
+    """Raise ToolRetry when the call cannot work, so that nobody is asked to approve it."""
+    arguments = parse_arguments(tool, raw)
+    if tool.check is not None:
+        tool.check(context, arguments)
+
+
 async def run_confined(
     tool: Tool, arguments: BaseModel, context: ToolContext, limits: Limits
 ) -> ToolResult:

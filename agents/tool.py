@@ -29,7 +29,11 @@ class ToolError(Exception):
 
 
 class ToolRetry(ToolError):
-    """The arguments are wrong in a way that the caller can mend."""
+    """The arguments are wrong in a way that the caller can mend; `argument` names one of them."""
+
+    def __init__(self, message: str, argument: str = "") -> None:
+        self.argument = argument
+        super().__init__(message)
 
 
 class ToolFailed(ToolError):
@@ -108,6 +112,8 @@ class Tool:
     is_trusted: bool = False
     is_confined: bool = True
     limits: Limits = field(default_factory=Limits)
+    check: Callable[[ToolContext, Any], None] | None = None
+    """Raises ToolRetry when typed arguments cannot work in this world: asked before people are."""
 
 
 class Toolbox(Mapping[str, Tool]):

@@ -83,7 +83,12 @@ class BotProcess:
             memory=RedisProgressStore(client),
         )
         desk = Desk(
-            runs=runs, intake=intake, incidents=incidents, presenter=presenter, toolbox=toolbox
+            runs=runs,
+            intake=intake,
+            incidents=incidents,
+            presenter=presenter,
+            toolbox=toolbox,
+            world=self.catalogue.world,
         )
 
         async def lead_everything(token: int) -> None:

@@ -210,4 +210,4 @@ def _fail(sentence: str) -> NoReturn:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(prog_name="muster")

@@ -6,16 +6,19 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from time import time
 from typing import Protocol
 
 import structlog
 from pydantic import ValidationError
 
 from agents.domain import Evidence, JsonObject
-from agents.tool import Toolbox, UnknownToolError
+from agents.sandbox import check_arguments
+from agents.tool import Toolbox, ToolContext, ToolRetry, UnknownToolError
 from bot.intake import Receipt, Submission
 from bot.present import Presenter
 from bot.views import AnswerView, IncidentView
+from config.specs import ServicesFile
 from jobs.approvals import may_decide
 from jobs.commands import (
     AnswerQuestion,
@@ -34,6 +37,7 @@ from jobs.store import StoredEvent
 
 log = structlog.get_logger(__name__)
 
+NOT_VALID = "Some arguments are not valid: mend them and save again."
 MAX_GOAL_CHARS = 2_000
 MAX_COMMENT_CHARS = 1_000
 MAX_REASON_CHARS = 500
@@ -91,11 +95,13 @@ class Desk:
         incidents: IncidentStore,
         presenter: Presenter,
         toolbox: Toolbox,
+        world: ServicesFile,
     ) -> None:
         self._runs = runs
         self._intake = intake
         self._incidents = incidents
         self._toolbox = toolbox
+        self._world = world
         self.present = presenter
         self.store = runs.store
 
@@ -144,15 +150,17 @@ class Desk:
             command = EditCall(approval_id, person, revision, call_key, args)
             return await self._click(approval_id, person, command)
         try:
-            model = self._toolbox[call.tool].arguments
-            checked: JsonObject = model.model_validate(args).model_dump(
+            tool = self._toolbox[call.tool]
+            checked: JsonObject = tool.arguments.model_validate(args).model_dump(
                 mode="json", exclude_unset=True
             )
+            check_arguments(tool, checked, ToolContext(self._world, time()))
         except UnknownToolError as error:
             return Outcome(Refusal.INVALID, f"{error}.", run)
         except ValidationError as error:
-            sentence = "Some arguments are not valid: mend them and save again."
-            return Outcome(Refusal.INVALID, sentence, run, _field_errors(error))
+            return Outcome(Refusal.INVALID, NOT_VALID, run, _field_errors(error))
+        except ToolRetry as error:
+            return Outcome(Refusal.INVALID, NOT_VALID, run, {error.argument: str(error)})
         if checked == call.args:
             return Outcome(Refusal.INVALID, "Nothing was changed, so nothing was saved.", run)
         command = EditCall(approval_id, person, revision, call_key, checked)

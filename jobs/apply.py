@@ -16,6 +16,7 @@ from jobs.state import (
     StepState,
     Vote,
 )
+from jobs.summary import proposed
 
 V = TypeVar("V")
 
@@ -192,7 +193,7 @@ def _approval_voted(run: Run, event: e.ApprovalVoted) -> Run:
 def _approval_edited(run: Run, event: e.ApprovalEdited) -> Run:
     approval = run.approvals[event.approval_id]
     calls = tuple(
-        replace(call, args=event.args) if call.key == event.call_key else call
+        proposed(call.key, call.tool, event.args) if call.key == event.call_key else call
         for call in approval.calls
     )
     return _approval(

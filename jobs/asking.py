@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -135,12 +135,6 @@ def request(
             reason=redact(step.instruction or ruling.reason),
         ),
     )
-
-
-def proposed(key: str, tool: str, args: JsonObject) -> ProposedCall:
-    """Return a call as it is proposed to approvers."""
-    call = ProposedCall(key=key, tool=tool, args=args)
-    return replace(call, title=redact(call_text(call)))
 
 
 async def about_unknown(

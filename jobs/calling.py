@@ -39,7 +39,6 @@ from jobs.asking import (
     about_unknown,
     approval_id,
     call_key,
-    proposed,
     request,
     ruling_of,
     why_not,
@@ -48,6 +47,7 @@ from jobs.patience import patiently, to_the_end
 from jobs.service import Runs
 from jobs.state import Approval, ApprovalStatus, Call, CallStatus, ProposedCall, Run
 from jobs.store import EvidenceFullError, Lease
+from jobs.summary import proposed
 
 __all__ = ["Denied", "FencedOff", "OutOfTime", "Rules", "StepCalls", "Suspended", "honours_key"]
 
@@ -238,7 +238,8 @@ class StepCalls:
             raise Denied(f"denied by policy ({ruling.policy}): {ruling.reason}".rstrip(": "))
         if ruling.verdict is Verdict.ALLOW:
             return args, ""
-        sandbox.parse_arguments(tool, args)  # Nobody is asked about a call that cannot run.
+        # Nobody is asked about a call that cannot run.
+        sandbox.check_arguments(tool, args, self._context(""))
         calls = (proposed(key, tool.name, args),)
         now = self._clock()
         raise Suspended(request(self._run, self._step, self._lease, key, calls, ruling, now))

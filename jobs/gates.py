@@ -10,7 +10,7 @@ from agents import sandbox
 from agents.domain import Step
 from agents.policy import Query, Ruling, rule
 from agents.secret_args import refusal, secret_argument
-from agents.tool import Effect, Toolbox
+from agents.tool import Effect, Toolbox, ToolContext
 from config.expressions import evaluate
 from config.specs import Verdict
 from jobs.asking import (
@@ -19,7 +19,6 @@ from jobs.asking import (
     Suspended,
     approval_id,
     call_key,
-    proposed,
     request,
     ruling_of,
     why_not,
@@ -27,7 +26,7 @@ from jobs.asking import (
 from jobs.filling import StepError, filled, given, tool_of
 from jobs.state import ApprovalStatus, ProposedCall, Run
 from jobs.store import Lease, Store
-from jobs.summary import variables
+from jobs.summary import proposed, variables
 
 STEP_TOOL = "muster.step"
 """What policies call the start of a step that has `approval: true`."""
@@ -101,7 +100,7 @@ async def _planned(
     args = given(target.inputs)
     if name := secret_argument(args):
         raise StepError(refusal(tool.name, name))
-    sandbox.parse_arguments(tool, args)
+    sandbox.check_arguments(tool, args, ToolContext(world=rules.world, now=run.started_at))
     agent = run.steps[step.id].agent
     ruling = await ruling_of(store, rules, run, agent, tool.name, tool.effect, args)
     if ruling.verdict is Verdict.DENY:

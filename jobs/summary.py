@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import JsonValue
 
-from agents.domain import Answer, Finding, Moment, Step
+from agents.domain import Answer, Finding, JsonObject, Moment, Step
+from agents.redact import redact
 from config.expressions import paths, references
 from jobs.state import Approval, ApprovalStatus, Call, CallStatus, ProposedCall, Run, Status
 
@@ -43,6 +44,12 @@ def call_text(call: Call | ProposedCall) -> str:
     """Return a call in a few words: `service.rollback checkout 3f2a1c9`."""
     values = [str(value) for value in call.args.values() if value not in (None, "")]
     return " ".join([call.tool, *(v for v in values if len(v) <= MAX_NAMED_CHARS)])
+
+
+def proposed(key: str, tool: str, args: JsonObject) -> ProposedCall:
+    """Return a call as it is proposed to approvers."""
+    call = ProposedCall(key=key, tool=tool, args=args)
+    return replace(call, title=redact(call_text(call)))
 
 
 def decisions(run: Run) -> list[dict[str, JsonValue]]:

@@ -88,6 +88,18 @@ def restart_honours_key(context: ToolContext, args: RestartArguments) -> bool:
     return command(context, args.service, "restart").honours_key
 
 
+def check_rollback(context: ToolContext, args: RollbackArguments) -> None:
+    """Raise ToolRetry unless the service declares a rollback that takes these arguments."""
+    values = {"service": args.service, "release": args.release, "reason": args.reason}
+    fill(command(context, args.service, "rollback"), values)
+
+
+def check_restart(context: ToolContext, args: RestartArguments) -> None:
+    """Raise ToolRetry unless the service declares a restart that takes these arguments."""
+    values = {"service": args.service, "reason": args.reason}
+    fill(command(context, args.service, "restart"), values)
+
+
 def command(context: ToolContext, service: str, action: str) -> CommandSpec:
     """Return the declared command; ToolRetry names what is declared."""
     commands = world.service(context, service).commands
@@ -104,7 +116,7 @@ def fill(spec: CommandSpec, values: Mapping[str, str]) -> list[str]:
     for name, pattern in spec.arguments.items():
         value = values.get(name, "")
         if not re.fullmatch(pattern, value) or value.startswith("-") or "\0" in value:
-            raise ToolRetry(f"{name} {one_line(value, 80)!r} must match {pattern}")
+            raise ToolRetry(f"{name} {one_line(value, 80)!r} must match {pattern}", name)
     undeclared = {
         name for word in spec.argv for name in _PLACEHOLDER.findall(word)
     } - spec.arguments.keys()
@@ -217,6 +229,7 @@ TOOLS = (
         run=rollback,
         effect=Effect.WRITES,
         honours_key=rollback_honours_key,
+        check=check_rollback,
         limits=COMMAND_LIMITS,
     ),
     Tool(
@@ -227,6 +240,7 @@ TOOLS = (
         run=restart,
         effect=Effect.WRITES,
         honours_key=restart_honours_key,
+        check=check_restart,
         limits=COMMAND_LIMITS,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 
 from bot.platforms.console.store import (
@@ -80,6 +80,17 @@ class MemoryConsoleStore:
         ids = self._by_thread.get(thread_id, [])[-MAX_MESSAGES_SHOWN:]
         return [self._messages[id_] for id_ in ids]
 
+    async def forget_threads(self, before: float, limit: int, keep: Collection[str] = ()) -> int:
+        """See `ConsoleStore.forget_threads`."""
+        silent = [
+            thread.id
+            for thread in sorted(self._threads.values(), key=lambda thread: thread.updated_at)
+            if thread.updated_at < before and thread.id not in keep
+        ][:limit]
+        for id_ in silent:
+            self._forget(id_)
+        return len(silent)
+
     async def cursor(self) -> str:
         """See `ConsoleStore.cursor`."""
         return self._feed[-1].cursor if self._feed else "0-0"
@@ -118,6 +129,9 @@ class MemoryConsoleStore:
         kept = [thread for thread in self._threads.values() if thread.channel == channel]
         kept.sort(key=lambda thread: thread.updated_at)
         for thread in kept[: max(0, len(kept) - MAX_THREADS_KEPT)]:
-            del self._threads[thread.id]
-            for id_ in self._by_thread.pop(thread.id):
-                del self._messages[id_]
+            self._forget(thread.id)
+
+    def _forget(self, thread_id: str) -> None:
+        del self._threads[thread_id]
+        for id_ in self._by_thread.pop(thread_id):
+            del self._messages[id_]

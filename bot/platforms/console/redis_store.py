@@ -6,7 +6,7 @@ Keys: `muster:console:channels`, `…:channel:<name>`, `…:thread:<id>`, `…:t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -30,6 +30,7 @@ from bot.views import View
 from jobs.reaching import reaching
 
 PREFIX = "muster:console"
+FORGET_PAGE = 500
 FEED_BATCH = 500
 FEED_WAIT_MS = 1_000
 
@@ -43,6 +44,7 @@ class RedisConsoleStore:
         folder = files("bot.platforms.console").joinpath("lua")
         self._open = client.register_script(folder.joinpath("open.lua").read_text())
         self._put = client.register_script(folder.joinpath("put.lua").read_text())
+        self._forget_script = client.register_script(folder.joinpath("forget.lua").read_text())
 
     @reaching
     async def open_thread(self, channel: str, title: str, key: str, now: float) -> Thread:
@@ -93,6 +95,34 @@ class RedisConsoleStore:
         ids = [member.decode() for member in members]
         stored = await self._hashes([_message_key(id_) for id_ in ids])
         return [_message(id_, fields) for id_, fields in zip(ids, stored, strict=True) if fields]
+
+    @reaching
+    async def forget_threads(self, before: float, limit: int, keep: Collection[str] = ()) -> int:
+        """See `ConsoleStore.forget_threads`."""
+        count = 0
+        for member in await self._client.smembers(f"{PREFIX}:channels"):
+            channel = member.decode()
+            silent = await self._silent(channel, before, limit - count, keep)
+            for id_ in silent:
+                await self._forget(id_, channel, f"({before!r}")
+            count += len(silent)
+        return count
+
+    async def _silent(
+        self, channel: str, before: float, limit: int, keep: Collection[str]
+    ) -> list[str]:
+        """Return up to `limit` threads of a channel, the longest silent first."""
+        found: list[str] = []
+        start = 0
+        while len(found) < limit:
+            page = await self._client.zrangebyscore(
+                _channel_key(channel), "-inf", f"({before!r}", start=start, num=FORGET_PAGE
+            )
+            found += [id_ for id_ in (member.decode() for member in page) if id_ not in keep]
+            if len(page) < FORGET_PAGE:
+                break
+            start += FORGET_PAGE
+        return found[:limit]
 
     @reaching
     async def cursor(self) -> str:
@@ -161,16 +191,17 @@ class RedisConsoleStore:
     async def _forget_oldest(self, channel: str) -> None:
         key = _channel_key(channel)
         for member in await self._client.zrange(key, 0, -(MAX_THREADS_KEPT + 1)):
-            id_ = member.decode()
-            messages = await self._client.lrange(_messages_key(id_), 0, -1)
-            pipeline = self._client.pipeline(transaction=True)
-            pipeline.delete(
-                _thread_key(id_),
-                _messages_key(id_),
-                *(_message_key(message.decode()) for message in messages),
-            )
-            pipeline.zrem(key, member)
-            await pipeline.execute()
+            await self._forget(member.decode(), channel, "+inf")
+
+    async def _forget(self, thread_id: str, channel: str, until: str) -> None:
+        """Remove a thread, unless it changed after `until`."""
+        keys = [
+            _channel_key(channel),
+            _thread_key(thread_id),
+            _messages_key(thread_id),
+            f"{PREFIX}:channels",
+        ]
+        await self._forget_script(keys=keys, args=[thread_id, channel, until, _message_key("")])
 
 
 def _thread_key(thread_id: str) -> str:

@@ -6,7 +6,7 @@ Stored as JSON: fields are stable, and each new one has a default. Times are Uni
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,6 +88,12 @@ class ConsoleStore(Protocol):
 
     async def messages(self, thread_id: str) -> list[Message]:
         """Return the thread's messages, oldest first."""
+
+    async def forget_threads(self, before: float, limit: int, keep: Collection[str] = ()) -> int:
+        """Remove up to `limit` threads in which nothing changed since then, with their messages.
+
+        Returns how many; threads in `keep` stay, however old they are.
+        """
 
     async def cursor(self) -> str:
         """Return where the feed stands now."""

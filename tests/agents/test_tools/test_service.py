@@ -118,3 +118,16 @@ def test_declared_idempotency_is_passed_on() -> None:
 
     assert rollback_honours_key(context, RollbackArguments(service="checkout", release=SHA))
     assert not restart_honours_key(other, RestartArguments(service="checkout"))
+
+
+def test_what_cannot_work_is_known_before_anybody_is_asked() -> None:
+    """A release that does not fit, or a service without the command, is refused by the check."""
+    context = shop(SHOW)
+    service.check_rollback(context, RollbackArguments(service="checkout", release=SHA))
+
+    with pytest.raises(ToolRetry) as refused:
+        service.check_rollback(context, RollbackArguments(service="checkout", release="main"))
+    with pytest.raises(ToolRetry, match="declares no restart"):
+        service.check_restart(context, RestartArguments(service="checkout"))
+
+    assert refused.value.argument == "release"

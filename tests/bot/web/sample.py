@@ -26,7 +26,7 @@ from agents.domain import (
     ThreadRef,
 )
 from agents.findings import Ranking, Reason, Suspect, as_json
-from agents.tool import Effect, Tool, Toolbox, ToolContext, ToolResult
+from agents.tool import Effect, Tool, Toolbox, ToolContext, ToolResult, ToolRetry
 from bot.desk import Desk
 from bot.intake import Intake
 from bot.platforms.console.adapter import ConsolePlatform
@@ -79,6 +79,11 @@ async def _never(_: ToolContext, __: Any) -> ToolResult:
     raise AssertionError("the console runs no tool")
 
 
+def _check(_: ToolContext, args: RollbackArgs) -> None:
+    if args.release.startswith("bad"):
+        raise ToolRetry(f"there is no release {args.release}", "release")
+
+
 TOOLBOX = Toolbox(
     [
         Tool(
@@ -88,6 +93,7 @@ TOOLBOX = Toolbox(
             output=RollbackArgs,
             run=_never,
             effect=Effect.WRITES,
+            check=_check,
         )
     ]
 )
@@ -207,6 +213,7 @@ class House:
             incidents=self.incidents,
             presenter=self.presenter,
             toolbox=TOOLBOX,
+            world=self.catalogue.world,
         )
         self.app = create_app(
             WebDeps(

@@ -316,7 +316,11 @@ async def test_an_edit_is_checked_field_by_field(client: httpx.AsyncClient, stor
     same = await client.post(
         address, json={**edit, "args": {**args, "release": "3f2a1c9"}}, headers=token()
     )
+    unknown = await client.post(
+        address, json={**edit, "args": {**args, "release": "bad0000"}}, headers=token()
+    )
     edited = await client.post(address, json={**edit, "args": args}, headers=token())
+    run = await story.house.runs.get(RUN_ID)
     old = await client.post(
         address, json={"decision": "approve", "revision": 1, "digest": digest}, headers=token()
     )
@@ -324,7 +328,9 @@ async def test_an_edit_is_checked_field_by_field(client: httpx.AsyncClient, stor
     assert wrong.status_code == 422
     assert "pattern" in wrong.json()["fields"]["release"]
     assert same.status_code == 422
+    assert unknown.json()["fields"] == {"release": "there is no release bad0000"}
     assert edited.json()["outcome"] == "edited"
+    assert args["release"] in run.approvals[APPROVAL_ID].calls[0].title
     assert old.json()["outcome"] == "stale_revision"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,19 +10,18 @@ from playwright.async_api import Page, async_playwright, expect
 from agents.domain import Moment
 from jobs import commands as c
 from tests.bot.web.sample import ALICE, APPROVAL_ID, BOB, DEMO_KEY, RUN_ID, House, Story
+from tests.needs import need_program
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WAIT_MS = 8_000
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
 
 @pytest.fixture
 async def page(address: str) -> AsyncIterator[Page]:
     """Return a browser's page; at its end nothing may have been reported on its console."""
+    chromium = need_program("chromium", "chromium-browser")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         context = await browser.new_context(base_url=address)
         opened = await context.new_page()
         opened.set_default_timeout(WAIT_MS)
