@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from time import time
 from typing import Any
 
@@ -32,6 +33,7 @@ from bot.platforms.port import Platform
 from bot.present import Presenter
 from bot.progress import Progress
 from bot.progress_store import RedisProgressStore
+from bot.retention import Retention
 from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
 from config.contents import Catalogue
@@ -65,12 +67,14 @@ class BotProcess:
         client = connect(self.redis_url)
         store = RedisStore(client)
         runs = Runs(store, time)
-        incidents = RedisIncidentStore(client)
+        keep_s = timedelta(days=self.settings.retention_days) // timedelta(seconds=1)
+        incidents = RedisIncidentStore(client, keep_s)
         toolbox = all_tools(incidents)
         presenter = Presenter(self.catalogue, toolbox)
         console = RedisConsoleStore(client)
         platforms: Mapping[str, Platform] = {"console": ConsolePlatform(console, time)}
-        outbox = Outbox(RedisOutboxStore(client), platforms)
+        posts = RedisOutboxStore(client)
+        outbox = Outbox(posts, platforms)
         intake = Intake(
             catalogue=self.catalogue, runs=runs, incidents=incidents, platforms=platforms
         )
@@ -81,6 +85,9 @@ class BotProcess:
             outbox=outbox,
             presenter=presenter,
             memory=RedisProgressStore(client),
+        )
+        retention = Retention(
+            store=store, incidents=incidents, console=console, posts=posts, keep_s=keep_s
         )
         desk = Desk(
             runs=runs,
@@ -96,6 +103,7 @@ class BotProcess:
                 group.create_task(progress.run(token))
                 group.create_task(outbox.run())
                 group.create_task(intake.keep_reconciling())
+                group.create_task(retention.keep())
 
         chores = [
             asyncio.create_task(lead(RedisElection(client), lead_everything), name="lead"),

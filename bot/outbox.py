@@ -99,6 +99,9 @@ class OutboxStore(Protocol):
     async def laid_aside(self) -> list[Post]:
         """Return the posts that were laid aside."""
 
+    async def forget_laid_aside(self, before: float) -> int:
+        """Remove the posts laid aside that were queued before then; return how many."""
+
 
 class MemoryOutboxStore:
     """The in-memory twin."""
@@ -137,6 +140,13 @@ class MemoryOutboxStore:
     async def laid_aside(self) -> list[Post]:
         """See `OutboxStore.laid_aside`."""
         return list(self._dead.values())
+
+    async def forget_laid_aside(self, before: float) -> int:
+        """See `OutboxStore.forget_laid_aside`."""
+        old = [post.key for post in self._dead.values() if post.queued_at < before]
+        for key in old:
+            del self._dead[key]
+        return len(old)
 
 
 class RedisOutboxStore:
@@ -183,6 +193,13 @@ class RedisOutboxStore:
     async def laid_aside(self) -> list[Post]:
         """See `OutboxStore.laid_aside`."""
         return [load(item) for item in await self._client.hvals(DEAD)]
+
+    @reaching
+    async def forget_laid_aside(self, before: float) -> int:
+        """See `OutboxStore.forget_laid_aside`."""
+        stored = self._client.hscan_iter(DEAD, count=MAX_AT_ONCE)
+        old = [key async for key, item in stored if json.loads(item)["queued_at"] < before]
+        return int(await self._client.hdel(DEAD, *old)) if old else 0
 
 
 def dump(post: Post) -> bytes:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import redis.asyncio as aioredis
 from pydantic import TypeAdapter
 
+from agents.domain import ThreadRef
 from agents.tools.alerts import AlertFacts, IncidentFacts
 from jobs.incidents import (
     SERVICE_LABEL,
@@ -40,7 +41,11 @@ FEED = f"{PREFIX}:incidents:feed"
 FEED_LENGTH = 10_000
 FEED_BATCH = 500
 FEED_WAIT_S = 1.0
+INDEX_PAGE = 500
 KEEP_S = 90 * 86_400
+"""Resolved incidents are kept so long unless told otherwise; what groups them, at least so long."""
+GONE, FOR_EVER = -2, -1
+"""What Redis answers when asked how long a key has to live."""
 START_WINDOW_S = 60.0
 MAX_CONFLICTS = 100
 CONFLICT_PAUSE_S = 0.01
@@ -81,6 +86,9 @@ class IncidentStore(Protocol):
 
     async def due(self, limit: int = 100) -> tuple[Incident, ...]:
         """Return incidents for which something is still to be done, oldest first."""
+
+    async def open_threads(self) -> set[ThreadRef]:
+        """Return the threads of all incidents that are not resolved."""
 
     async def claim_start(self, place: str, run_id: str, now: float, most: int) -> bool:
         """Whether the run may start: no more than `most` a minute do in one place.
@@ -140,6 +148,10 @@ class MemoryIncidentStore:
         due = [incident for incident in self._incidents.values() if incident.is_due]
         return tuple(replace(incident, alerts=_first(incident)) for incident in due[:limit])
 
+    async def open_threads(self) -> set[ThreadRef]:
+        """See `IncidentStore.open_threads`."""
+        return _threads(self._incidents.values())
+
     async def claim_start(self, place: str, run_id: str, now: float, most: int) -> bool:
         """See `IncidentStore.claim_start`."""
         starts = self._starts.setdefault(place, {})
@@ -183,6 +195,14 @@ class MemoryIncidentStore:
             self._feed.append(after.id)
         async with self._news:
             self._news.notify_all()
+
+
+def _threads(incidents: Iterable[Incident | None]) -> set[ThreadRef]:
+    return {
+        incident.thread
+        for incident in incidents
+        if incident is not None and incident.thread is not None and not incident.is_resolved
+    }
 
 
 def _first(incident: Incident) -> Mapping[str, AlertState]:
@@ -347,7 +367,7 @@ class RedisIncidentStore:
         before = {incident.id: incident for found in known.values() for incident in found}
         changed = list(folded.incidents.values())
         keys = [INCIDENTS, DUE, FEED]
-        args: list[Any] = [uuid.uuid4().hex, FEED_LENGTH, self._keep_s]
+        args: list[Any] = [uuid.uuid4().hex, FEED_LENGTH, self._keep_s, max(self._keep_s, KEEP_S)]
         args += [len(changed), len(folded.groups)]
         args += [before[i.id].version if i.id in before else 0 for i in changed]
         args += [groups[key] for key in folded.groups]
@@ -377,6 +397,37 @@ class RedisIncidentStore:
     async def due(self, limit: int = 100) -> tuple[Incident, ...]:
         """See `IncidentStore.due`."""
         return tuple(await self._read(await self.client.zrange(DUE, 0, limit - 1)))
+
+    @reaching
+    async def open_threads(self) -> set[ThreadRef]:
+        """See `IncidentStore.open_threads`; forgets ids whose time is over on the way."""
+        threads: set[ThreadRef] = set()
+        start = 0
+        while page := await self.client.zrange(INCIDENTS, start, start + INDEX_PAGE - 1):
+            names = [member.decode() for member in page]
+            async with self.client.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.ttl(incident_key(name))
+                # Resolved incidents have a time to live: telling so saves reading them.
+                lives = list(zip(names, await pipe.execute(), strict=True))
+            gone = [name for name, left_s in lives if left_s == GONE]
+            await self._drop(gone)
+            start += len(names) - len(gone)
+            threads |= await self._threads_of([n for n, left_s in lives if left_s == FOR_EVER])
+        return threads
+
+    async def _threads_of(self, ids: Sequence[str]) -> set[ThreadRef]:
+        async with self.client.pipeline(transaction=False) as pipe:
+            for name in ids:
+                pipe.hmget(incident_key(name), "incident", "version")
+            heads = await pipe.execute() if ids else []
+        return _threads(_parse(head, ()) for head in heads)
+
+    async def _drop(self, gone: Sequence[str]) -> None:
+        """Forget ids of incidents whose time is over."""
+        if gone:
+            await self.client.zrem(INCIDENTS, *gone)
+            await self.client.zrem(DUE, *gone)
 
     @reaching
     async def claim_start(self, place: str, run_id: str, now: float, most: int) -> bool:
@@ -438,9 +489,7 @@ class RedisIncidentStore:
                 pipe.hmget(incident_key(name), "incident", "version")
             heads = [_parse(head, ()) for head in await pipe.execute()]
         gone = [name for name, head in zip(names, heads, strict=True) if head is None]
-        if gone:
-            await self.client.zrem(INCIDENTS, *gone)
-            await self.client.zrem(DUE, *gone)
+        await self._drop(gone)
         found = [head for head in heads if head is not None]
         async with self.client.pipeline(transaction=False) as pipe:
             for head in found:

@@ -7,15 +7,15 @@ local at, key = 1, 3
 local function take() local v = ARGV[at]; at = at + 1; return v end
 local function take_key() key = key + 1; return KEYS[key] end
 
-local commit_id, feed_length, keep_s = take(), take(), take()
+local commit_id, feed_length, keep_s, group_keep_s = take(), take(), take(), take()
 local incidents, groups = tonumber(take()), tonumber(take())
 
 for n = 1, incidents do
   local stored = redis.call('HMGET', KEYS[2 + 2 * n], 'version', 'commit')
   if stored[2] == commit_id then return 'ok' end
-  if (stored[1] or '0') ~= ARGV[5 + n] then return 'conflict' end
+  if (stored[1] or '0') ~= ARGV[6 + n] then return 'conflict' end
 end
-at = 6 + incidents
+at = 7 + incidents
 for n = 1, groups do
   local expected = take()
   if (redis.call('GET', KEYS[3 + 2 * incidents + n]) or '') ~= expected then return 'conflict' end
@@ -42,5 +42,5 @@ for _ = 1, incidents do
   end
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', feed_length, '*', 'incident', id)
 end
-for _ = 1, groups do redis.call('SET', take_key(), take(), 'EX', keep_s) end
+for _ = 1, groups do redis.call('SET', take_key(), take(), 'EX', group_keep_s) end
 return 'ok'

@@ -138,6 +138,22 @@ class IncidentStoreContract:
         assert await claim("console:other", "run-3", NOW, 2)
         assert await claim("console:incidents", "run-3", NOW + 61, 2)
 
+    async def test_threads_of_open_incidents_are_known(self, incident_store: IncidentStore) -> None:
+        """Until its incident is resolved, and again when it comes back, a thread is named."""
+        (outcome, _) = await incident_store.accept(
+            arrivals(firing(), firing(service="payments")), NOW
+        )
+        incident = await incident_store.get(outcome.incident_id)
+        assert incident is not None
+        assert await incident_store.open_threads() == set()
+        await incident_store.update(incident, incidents.with_thread(incident, THREAD))
+
+        assert await incident_store.open_threads() == {THREAD}
+        await incident_store.accept(arrivals(resolved()), NOW + 9)
+        assert await incident_store.open_threads() == set()
+        await incident_store.accept(arrivals(firing(starts_at=NOW + 10)), NOW + 11)
+        assert await incident_store.open_threads() == {THREAD}
+
     async def test_feed_names_what_changed(self, incident_store: IncidentStore) -> None:
         """A reader sees each incident that changed after its cursor, and a quiet part after."""
         (one,) = await incident_store.accept(arrivals(firing()), NOW)

@@ -60,3 +60,14 @@ class OutboxStoreContract:
 
         assert await outbox_store.due(10) == []
         assert [one.key for one in await outbox_store.laid_aside()] == ["k"]
+
+    async def test_laid_aside_posts_are_forgotten(self, outbox_store: OutboxStore) -> None:
+        """Those queued before a time go; what still waits stays, however old it is."""
+        for key, queued_at in (("old", 1.0), ("young", 2.0)):
+            await outbox_store.lay_aside(replace(post(key), queued_at=queued_at))
+        await outbox_store.add(post("waits"))
+
+        assert await outbox_store.forget_laid_aside(2.0) == 1
+        assert await outbox_store.forget_laid_aside(2.0) == 0
+        assert [one.key for one in await outbox_store.laid_aside()] == ["young"]
+        assert [one.key for one in await outbox_store.due(10)] == ["waits"]

@@ -92,6 +92,29 @@ class TestRedisIncidentStore(IncidentStoreContract):
         assert await store.due() == ()
         assert await redis_client.zcard(module.INCIDENTS) == 0
 
+    async def test_groups_outlive_a_short_retention(self, redis_client: aioredis.Redis) -> None:
+        """An incident may be open for longer than resolved ones are kept: it is still found."""
+        store = RedisIncidentStore(redis_client, keep_s=500)
+        await store.accept(arrivals(firing()), NOW)
+        (group,) = await redis_client.keys(f"{module.INCIDENTS}:group:*")
+
+        assert await redis_client.ttl(group) > module.KEEP_S - 60
+
+    async def test_index_forgets_incidents_whose_time_is_over(
+        self, redis_client: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The hourly look goes through the whole index, page by page, and drops what is gone."""
+        monkeypatch.setattr(module, "INDEX_PAGE", 2)
+        store = RedisIncidentStore(redis_client)
+        alerts = [firing(service=f"service-{n}") for n in range(7)]
+        ids = [outcome.incident_id for outcome in await store.accept(arrivals(*alerts), NOW)]
+        await redis_client.delete(*(incident_key(ids[n]) for n in (0, 1, 4)))
+
+        await store.open_threads()
+
+        left = await redis_client.zrange(module.INCIDENTS, 0, -1)
+        assert set(left) == {ids[n].encode() for n in (2, 3, 5, 6)}
+
     async def test_stored_json_with_missing_fields_is_read(
         self, redis_client: aioredis.Redis
     ) -> None:

@@ -102,10 +102,8 @@ class RedisConsoleStore:
         count = 0
         for member in await self._client.smembers(f"{PREFIX}:channels"):
             channel = member.decode()
-            silent = await self._silent(channel, before, limit - count, keep)
-            for id_ in silent:
-                await self._forget(id_, channel, f"({before!r}")
-            count += len(silent)
+            for id_ in await self._silent(channel, before, limit - count, keep):
+                count += await self._forget(id_, channel, repr(before))
         return count
 
     async def _silent(
@@ -191,17 +189,18 @@ class RedisConsoleStore:
     async def _forget_oldest(self, channel: str) -> None:
         key = _channel_key(channel)
         for member in await self._client.zrange(key, 0, -(MAX_THREADS_KEPT + 1)):
-            await self._forget(member.decode(), channel, "+inf")
+            await self._forget(member.decode(), channel, before="")
 
-    async def _forget(self, thread_id: str, channel: str, until: str) -> None:
-        """Remove a thread, unless it changed after `until`."""
+    async def _forget(self, thread_id: str, channel: str, before: str) -> int:
+        """Remove a thread, unless something changed in it since; return how many were removed."""
         keys = [
             _channel_key(channel),
             _thread_key(thread_id),
             _messages_key(thread_id),
             f"{PREFIX}:channels",
         ]
-        await self._forget_script(keys=keys, args=[thread_id, channel, until, _message_key("")])
+        args = [thread_id, channel, before, _message_key("")]
+        return int(await self._forget_script(keys=keys, args=args))
 
 
 def _thread_key(thread_id: str) -> str:

@@ -155,6 +155,65 @@ async def test_a_quiet_feed_yields_empty_batches(store: ConsoleStore) -> None:
     assert await anext(changes) == []
 
 
+async def test_silent_threads_are_forgotten(store: ConsoleStore) -> None:
+    """What nobody posted to or edited since then goes, the longest silent first, batch by batch."""
+    threads = [await store.open_thread("incidents", f"{n}", f"k{n}", float(n)) for n in range(5)]
+    kept, edited, first, second, young = threads
+    message = await store.post(edited.id, NoteView("x"), "m1", 1.0)
+    lost = await store.post(first.id, NoteView("y"), "m2", 2.0)
+    await store.edit(message.id, NoteView("z"), 4.0)
+
+    assert await store.forget_threads(4.0, 0, {kept.id}) == 0
+    assert await store.forget_threads(4.0, 1, {kept.id}) == 1
+    assert await store.thread(first.id) is None
+    assert await store.thread(second.id) == second
+    assert await store.forget_threads(4.0, 10, {kept.id}) == 1
+    assert await store.forget_threads(4.0, 10, {kept.id}) == 0
+
+    assert {t.id for t in await store.threads("incidents")} == {kept.id, edited.id, young.id}
+    assert await store.messages(first.id) == []
+    with pytest.raises(KeyError):
+        await store.edit(lost.id, NoteView("z"), 5.0)
+    with pytest.raises(KeyError):
+        await store.post(first.id, NoteView("z"), "m3", 5.0)
+
+
+async def test_a_channel_goes_with_its_last_thread(store: ConsoleStore) -> None:
+    """A channel is listed as long as it has threads, and again when one is opened."""
+    await store.open_thread("incidents", "1", "k1", 1.0)
+    await store.open_thread("reports", "2", "k2", 9.0)
+
+    assert await store.forget_threads(5.0, 10) == 1
+    assert await store.channels() == ["reports"]
+    await store.open_thread("incidents", "1", "k1", 9.0)
+    assert await store.channels() == ["incidents", "reports"]
+
+
+async def test_a_forgotten_thread_leaves_nothing_behind(redis_client: aioredis.Redis) -> None:
+    """Of the thread, its messages and its channel only the feed is left."""
+    store = RedisConsoleStore(redis_client)
+    thread = await store.open_thread("incidents", "1", "k1", 1.0)
+    for n in range(3):
+        await store.post(thread.id, NoteView("x"), f"m{n}", 1.0)
+
+    await store.forget_threads(2.0, 1)
+
+    assert await redis_client.keys("*") == [b"muster:console:feed"]
+
+
+async def test_kept_threads_hold_up_no_others(
+    redis_client: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many must stay, those after them are found."""
+    monkeypatch.setattr("bot.platforms.console.redis_store.FORGET_PAGE", 2)
+    store = RedisConsoleStore(redis_client)
+    threads = [await store.open_thread("incidents", f"{n}", f"k{n}", float(n)) for n in range(6)]
+    keep = {thread.id for thread in threads[:4]}
+
+    assert await store.forget_threads(9.0, 10, keep) == 2
+    assert {thread.id for thread in await store.threads("incidents")} == keep
+
+
 async def test_old_threads_make_room(
     redis_client: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
