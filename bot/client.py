@@ -71,18 +71,25 @@ class Client:
 def find_server(settings: Settings) -> Server:
     """Return the bot of this state directory, or of its demo; ClientError when none was started.
 
-    MUSTER_SERVER_URL and MUSTER_TOKEN name another one.
+    MUSTER_SERVER_URL and MUSTER_TOKEN name another one. The token of the local bot is for the
+    local bot alone: no other server gets to see it.
     """
     found = read_server(settings.state_dir) or read_server(settings.state_dir / DEMO_DIR)
     url = settings.server_url or (found.url if found else "")
     given = settings.token.get_secret_value() if settings.token else ""
-    token = given or (found.token if found else "")
     if not url:
         raise ClientError(
             f"No bot was started in {settings.state_dir}. Start one with `muster up` or `make "
             "demo`, or set MUSTER_SERVER_URL and MUSTER_TOKEN to speak to another."
         )
-    return Server(url, token)
+    if given:
+        return Server(url, given)
+    if found is None or url.rstrip("/") != found.url:
+        raise ClientError(
+            f"MUSTER_TOKEN is not set: give it your token for {url}, or unset MUSTER_SERVER_URL "
+            "to speak to the bot on this machine."
+        )
+    return found
 
 
 def _sentence(response: httpx.Response) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 
 from bot import terminal
@@ -260,5 +261,17 @@ def test_server_is_found_where_it_was_started(tmp_path: Path) -> None:
     assert find_server(settings).url == "http://demo"
     write_server(tmp_path, SERVER)
     assert find_server(settings) == SERVER
-    given = settings.model_copy(update={"server_url": "http://other"})
-    assert find_server(given).url == "http://other"
+    other = {"server_url": "http://other", "token": SecretStr("mine")}
+    assert find_server(settings.model_copy(update=other)) == Server("http://other", "mine")
+
+
+def test_token_of_the_local_bot_goes_nowhere_else(tmp_path: Path) -> None:
+    """Another server gets the token meant for it or none; the same address is the same bot."""
+    write_server(tmp_path, SERVER)
+    settings = Settings.model_validate({"state_dir": tmp_path, "server_url": "http://other"})
+
+    with pytest.raises(ClientError, match="MUSTER_TOKEN is not set"):
+        find_server(settings)
+
+    same = settings.model_copy(update={"server_url": f"{SERVER.url}/"})
+    assert find_server(same) == SERVER
