@@ -209,6 +209,9 @@ def _answer_question(run: Run, command: c.AnswerQuestion, now: float) -> list[e.
             Refusal.ALREADY_DECIDED, f"{question.answered_by} already answered: {question.answer}."
         )
     _require_going(run)
+    _require_not_stopped(run)
+    if question.is_cancelled:
+        raise Refused(Refusal.RUN_OVER, "This question was cancelled with its step.")
     limited = question.users or question.groups
     if limited and not approvals.is_approver(command.person, question.users, question.groups):
         names = [f"group {group}" for group in question.groups] + list(question.users)

@@ -280,6 +280,20 @@ def test_unknown_outcome_is_settled_by_a_person() -> None:
     assert refused.value.refusal is Refusal.NOT_ALLOWED
 
 
+def test_answer_after_a_stop_does_not_wake_a_cancelled_step() -> None:
+    """While a stopped run waits for a write to end, its other steps' questions are closed."""
+    run = take(take(started(plan(step("fix"), step("write"))), "fix"), "write")
+    run = send(run, c.IntendCall("write", 1, "write/call", "service.restart", {}))
+    run = send(run, c.AskQuestion("fix", 1, Question("q-1", "fix", "Which one?")))
+    run = send(run, c.StopRun(ALICE))
+    assert status(run, "fix") is Status.CANCELLED
+
+    with pytest.raises(Refused) as refused:
+        decide(run, c.AnswerQuestion("q-1", ALICE, "this one"), NOW)
+
+    assert refused.value.refusal is Refusal.RUN_OVER
+
+
 def test_signal_is_kept_once() -> None:
     """What happened outside is noted once, however often it is told."""
     run = started(plan(step("a")))

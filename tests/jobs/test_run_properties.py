@@ -102,6 +102,8 @@ class World:
             after = await self.runs.send(RUN_ID, command)
         except Refused:
             return None
+        for step_id, state in before.steps.items():
+            assert state.status not in TERMINAL or after.steps[step_id] == state, "it rose again"
         if isinstance(command, _OF_WORKERS) and after.version > before.version:
             state = before.steps[command.step_id]
             assert (state.attempt, state.status) == (command.attempt, Status.RUNNING)
