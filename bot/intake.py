@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from agents.domain import Goal, JsonObject, Origin, ThreadRef
+from agents.domain import Goal, JsonObject, Moment, Origin, ThreadRef
 from agents.plan import plan_from_workflow
 from agents.redact import redact
 from agents.wording import one_line
@@ -36,6 +36,7 @@ from jobs.incidents import (
     held_back,
     run_not_needed,
     run_started,
+    tell,
     told,
     with_thread,
 )
@@ -58,6 +59,7 @@ MAX_SETTLED_AT_ONCE = 20
 """Incidents that a delivery starts itself; the sender waits for them, so the rest comes later."""
 MAX_TRIES = 20
 RECONCILE_S = 1.0
+BEHIND = "It fired again: another run starts if it still fires when this one has ended."
 DEFAULT_PLATFORM = "console"
 
 
@@ -220,9 +222,10 @@ class Intake:
             if before is None or not before.is_due:
                 return
             after = await self._with_thread(before)
+            is_busy = bool(after.run_ids) and await self._is_going(after.run_ids[-1])
             if after.thread is not None and after.needs_run:
-                after = await self._with_run(after, after.thread)
-            if after.unsent and not after.needs_run:
+                after = _behind(after) if is_busy else await self._with_run(after, after.thread)
+            if after.unsent and (is_busy or not after.needs_run):
                 after = await self._with_signals(after)
             if after == before:
                 return
@@ -257,8 +260,6 @@ class Intake:
 
     async def _with_run(self, incident: Incident, thread: ThreadRef) -> Incident:
         """Start the run that the incident needs, or note why there is none (yet)."""
-        if incident.run_ids and await self._is_going(incident.run_ids[-1]):
-            return run_not_needed(incident)
         if incident.is_resolved and incident.waiting:
             return run_not_needed(incident, "It was resolved before a run could start.")
         if len(incident.run_ids) >= MAX_RUNS_PER_INCIDENT:
@@ -295,7 +296,7 @@ class Intake:
         )
         await self._runs.start(run_id, goal, plan_from_workflow(workflow))
         log.info("incident_run_started", incident_id=incident.id, run_id=run_id)
-        return run_started(incident, run_id)
+        return _told_what_fired(run_started(incident, run_id), lead, self._clock())
 
     async def _with_signals(self, incident: Incident) -> Incident:
         """Tell the incident's run what happened; a run that has ended need not know."""
@@ -310,6 +311,23 @@ class Intake:
     async def _is_going(self, run_id: str) -> bool:
         run: Run | None = await self._runs.store.load(run_id)
         return run is not None and not run.is_over
+
+
+def _behind(incident: Incident) -> Incident:
+    """Keep the next run until the one that goes on has ended: that one may be past looking.
+
+    An incident that is resolved by then needs no other run.
+    """
+    return run_not_needed(incident) if incident.is_resolved else held_back(incident, BEHIND)
+
+
+def _told_what_fired(incident: Incident, lead: AlertState, now: float) -> Incident:
+    """See to it that a run hears what it is about, though an earlier one heard it before."""
+    if any(moment.kind == "alert" for moment in incident.unsent):
+        return incident
+    again = "fired again" if incident.reopened else "fired"
+    moment = Moment(min(lead.starts_at, now), f"Alert {again}: {lead.alert.title}", "alert")
+    return tell(incident, moment)
 
 
 def goal_run_id(key: str) -> str:

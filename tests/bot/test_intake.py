@@ -199,17 +199,52 @@ async def test_resolution_is_told_to_the_run(world: World) -> None:
     assert [moment.text for moment in recoveries] == ["Alert resolved: CheckoutErrorRateHigh"]
 
 
-async def test_alert_that_comes_back_while_its_run_goes_on_needs_no_other(world: World) -> None:
-    """The run that is at it hears that the alert fired again."""
+async def come_back_during_the_run(world: World) -> Incident:
+    """Let the alert be resolved and fire again while its run goes on."""
     await world.deliver()
     await world.deliver(RESOLVED)
     world.now = EPOCH + 300
     await world.deliver(am_alert(started=LATER))
+    return await world.incident()
 
-    incident = await world.incident()
+
+async def test_alert_that_comes_back_is_told_to_the_run_that_goes_on(world: World) -> None:
+    """It hears that the alert fired again; no second run starts beside it."""
+    incident = await come_back_during_the_run(world)
+    await world.intake.reconcile()
+
     assert len(incident.run_ids) == 1
     run = await world.run(incident.run_ids[0])
     assert run.signals[-1].text == "Alert fired again: CheckoutErrorRateHigh"
+    assert incident.waiting.startswith("It fired again: another run starts")
+
+
+async def test_alert_that_comes_back_while_its_run_ends_is_looked_at(world: World) -> None:
+    """A run may be past looking: once it has ended, the next one starts and hears why."""
+    incident = await come_back_during_the_run(world)
+    await world.runs.send(incident.run_ids[0], StopRun(ALICE))
+    await world.intake.reconcile()
+    await world.intake.reconcile()
+
+    again = await world.incident()
+    assert again.run_ids == (f"run-{incident.id}-1", f"run-{incident.id}-2")
+    assert (again.waiting, again.is_due) == ("", False)
+    run = await world.run(again.run_ids[1])
+    assert [moment.text for moment in run.signals] == ["Alert fired again: CheckoutErrorRateHigh"]
+
+
+async def test_alert_that_recovers_before_its_run_ended_needs_no_other(world: World) -> None:
+    """The next run is called off by the recovery."""
+    incident = await come_back_during_the_run(world)
+    ended = "2026-11-20T21:34:05Z"
+    await world.deliver(am_alert(status="resolved", started=LATER, ended=ended))
+    await world.intake.reconcile()
+    await world.runs.send(incident.run_ids[0], StopRun(ALICE))
+    await world.intake.reconcile()
+
+    over = await world.incident()
+    assert len(over.run_ids) == 1
+    assert (over.waiting, over.is_due) == ("", False)
 
 
 async def test_alert_that_comes_back_after_its_run_starts_another(world: World) -> None:
