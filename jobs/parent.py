@@ -12,6 +12,7 @@ import asyncio
 import gc
 import mmap
 import os
+import secrets
 import select
 import signal
 import socket
@@ -51,13 +52,17 @@ STOP_S = 30.0
 BURIAL_S = 10.0
 """How much longer `on_death` may take; after that the reaper has to find what is left."""
 SECOND_SIGNAL_S = 1.0
+TOKEN_BYTES = 4
 
 _PULSE = struct.Struct("d")
 
 
-def worker_name(host: str, parent_pid: int, index: int, generation: int) -> str:
-    """Return the name of a worker, unique among all that ever lived with this parent."""
-    return f"{host}-{parent_pid}-{index}-{generation}"
+def worker_name(host: str, token: str, parent_pid: int, index: int, generation: int) -> str:
+    """Return the name of a worker, unique among all that ever lived anywhere.
+
+    Containers may share host names and pids, so each parent has a random `token`.
+    """
+    return f"{host}-{token}-{parent_pid}-{index}-{generation}"
 
 
 def restart_pause_s(young_deaths: int) -> float:
@@ -124,6 +129,7 @@ class _Parent:
         self._stop_s = stop_s
         self._pid = os.getpid()
         self._host = socket.gethostname()
+        self._token = secrets.token_hex(TOKEN_BYTES)
         self._seats = [_Seat(index) for index in range(worker_count)]
         self._coroners: dict[int, str] = {}
         # Shared with the children: each loop writes the time into its own eight bytes.
@@ -203,7 +209,7 @@ class _Parent:
             if seat.pid or seat.due_at > now:
                 continue
             seat.generation += 1
-            seat.name = worker_name(self._host, self._pid, seat.index, seat.generation)
+            seat.name = worker_name(self._host, self._token, self._pid, seat.index, seat.generation)
             seat.born_at = now
             _PULSE.pack_into(self._pulses, seat.index * _PULSE.size, now)
             seat.pid = self._fork(lambda seat=seat: self._be_worker(seat))  # type: ignore[misc]

@@ -20,7 +20,13 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from jobs.broker import Ticket, enqueue, started_key
-from jobs.parent import RESTART_PAUSE_CAP_S, restart_pause_s, worker_name
+from jobs.parent import (
+    RESTART_PAUSE_CAP_S,
+    TOKEN_BYTES,
+    _Parent,
+    restart_pause_s,
+    worker_name,
+)
 from jobs.redis_client import connect_sync
 
 LIMIT_S = 30.0
@@ -129,13 +135,29 @@ async def send(client: aioredis.Redis, *steps: str) -> None:
 
 
 def test_parent_warms_once_and_names_its_workers(redis_url: str) -> None:
-    """The parent itself warms, before it forks; names tell host, parent, seat and generation."""
+    """The parent itself warms, before it forks; names tell host, parent, seat and generation.
+
+    What stands between host and pid is of this parent alone: pids repeat in containers.
+    """
     with family(redis_url, count=2) as home:
         assert int(home.hear("warm")[1]) == home.process.pid
         names = {home.worker()[0], home.worker()[0]}
         host = os.uname().nodename
 
-        assert names == {worker_name(host, home.process.pid, seat, 1) for seat in (0, 1)}
+        (token,) = {name.removeprefix(f"{host}-").split("-")[0] for name in names}
+        assert len(bytes.fromhex(token)) == TOKEN_BYTES
+        assert names == {worker_name(host, token, home.process.pid, seat, 1) for seat in (0, 1)}
+
+
+def test_parents_with_the_same_host_and_pid_name_their_workers_differently() -> None:
+    """Two containers may look alike; their workers must not hold each other's leases."""
+
+    async def idle(_name: str) -> None:
+        return None
+
+    parents = [_Parent(1, idle, None, blocked_s=1.0, stop_s=1.0) for _ in range(2)]
+
+    assert parents[0]._token != parents[1]._token
 
 
 async def test_killed_worker_is_replaced_and_buried(
