@@ -83,7 +83,8 @@ def decide(run: Run, command: Decide, now: float) -> list[e.Event]:
             Refusal.STALE_REVISION,
             "What you saw is not what would run: reload and look at it again.",
         )
-    if any(vote.person_id == command.person.id for vote in approval.votes):
+    has_voted = any(vote.person_id == command.person.id for vote in approval.votes)
+    if has_voted and command.is_approval:  # A yes may become a veto as long as nothing runs.
         raise Refused(Refusal.ALREADY_VOTED, "Your approval is counted; another one is needed.")
     keys = {call.key for call in approval.calls}
     if not set(command.dropped) <= keys:

@@ -71,6 +71,18 @@ def test_one_denial_decides() -> None:
     assert run.approvals[approval.id].comment == "too risky"
 
 
+def test_first_approver_may_still_veto() -> None:
+    """As long as the quorum is not reached, a person's yes may become a no, which decides."""
+    run, approval = asked(started(PLAN), "fix", replace(ONCALL, quorum=2))
+    run = send(run, approve(approval, ALICE))
+
+    run = send(run, approve(approval, ALICE, is_approval=False, comment="I looked again"))
+
+    decided = run.approvals[approval.id]
+    assert (decided.status, decided.decided_by) == (ApprovalStatus.DENIED, "Alice")
+    assert run.steps["fix"].status is Status.QUEUED
+
+
 def test_second_decision_hears_who_was_first() -> None:
     """One decision wins; the other is told by whom."""
     run, approval = asked(started(PLAN), "fix")
