@@ -75,7 +75,12 @@ class Settings(BaseModel):
     webhook_body_limit_bytes: int = Field(
         1_048_576, ge=1_024, le=16_777_216, description="Largest alert delivery accepted."
     )
-    retention_days: int = Field(30, ge=1, le=3_650, description="How long ended runs are kept.")
+    retention_days: int = Field(
+        30,
+        ge=1,
+        le=3_650,
+        description="How long ended runs, silent threads and resolved incidents are kept.",
+    )
     sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; secret.")
     server_url: str | None = Field(
         None, description="The bot that commands such as `muster goal` speak to."
