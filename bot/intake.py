@@ -105,6 +105,8 @@ class Intake:
         self._platforms = platforms
         self._clock = clock
         self._starts_per_minute = starts_per_minute
+        self._looked_past = 0
+        """How many incidents at the head of those due stay due: `reconcile` looks behind them."""
         self._sources = {source.name: source for source in ALERT_SOURCES}
 
     async def submit(
@@ -188,10 +190,17 @@ class Intake:
         return [Arrival(alert, route_for(routes, alert)) for alert in alerts]
 
     async def reconcile(self) -> int:
-        """Do what is still due for incidents, oldest first; return how many were looked at."""
-        due = await self._incidents.due(MAX_DUE)
-        for incident in due:
-            await self._settle_safely(incident.id)
+        """Do what is still due for a page of incidents; return how many were looked at.
+
+        The next call goes on behind those that stay due, and begins anew after the last of them:
+        incidents that wait for long hold up no others.
+        """
+        due = await self._incidents.due(MAX_DUE, self._looked_past)
+        if not due and self._looked_past:
+            self._looked_past = 0
+            due = await self._incidents.due(MAX_DUE)
+        left = [incident.id for incident in due if await self._settle_safely(incident.id)]
+        self._looked_past = self._looked_past + len(left) if len(due) == MAX_DUE else 0
         return len(due)
 
     async def keep_reconciling(self, every_s: float = RECONCILE_S) -> None:
@@ -203,24 +212,26 @@ class Intake:
                 log.warning("reconcile_waits_for_store", reason=str(error))
             await asyncio.sleep(every_s)
 
-    async def _settle_safely(self, incident_id: str) -> None:
-        """Do what is due for an incident; what fails now is tried again by `reconcile`."""
+    async def _settle_safely(self, incident_id: str) -> bool:
+        """Do what is due for an incident; whether something stays so for a later `reconcile`."""
         try:
-            await self._settle(incident_id)
+            return await self._settle(incident_id)
         except (StoreUnavailableError, ConflictError) as error:
             log.warning("incident_left_for_later", incident_id=incident_id, reason=str(error))
         except Exception:  # a bug with one incident must not hold up the others
             log.exception("incident_crashed", incident_id=incident_id)
+        return True
 
-    async def _settle(self, incident_id: str) -> None:
+    async def _settle(self, incident_id: str) -> bool:
         """Open the thread, start the run, tell it what happened: each noted when it is done.
 
-        Every part may be repeated: threads and runs have keys made of the incident's id.
+        Returns whether something stays due. Every part may be repeated: threads and runs have
+        keys made of the incident's id.
         """
         for _ in range(MAX_TRIES):
             before = await self._incidents.get(incident_id)
             if before is None or not before.is_due:
-                return
+                return False
             after = await self._with_thread(before)
             is_busy = bool(after.run_ids) and await self._is_going(after.run_ids[-1])
             if after.thread is not None and after.needs_run:
@@ -228,12 +239,12 @@ class Intake:
             if after.unsent and (is_busy or not after.needs_run):
                 after = await self._with_signals(after)
             if after == before:
-                return
+                return True
             try:
                 await self._incidents.update(before, after)
             except ConflictError:
                 continue
-            return
+            return after.is_due
         raise ConflictError(incident_id)
 
     async def _with_thread(self, incident: Incident) -> Incident:

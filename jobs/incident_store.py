@@ -84,8 +84,11 @@ class IncidentStore(Protocol):
     async def get(self, incident_id: str) -> Incident | None:
         """Return the incident with its first alerts, or None."""
 
-    async def due(self, limit: int = 100) -> tuple[Incident, ...]:
-        """Return incidents for which something is still to be done, oldest first."""
+    async def due(self, limit: int = 100, skip: int = 0) -> tuple[Incident, ...]:
+        """Return incidents for which something is still to be done, oldest first.
+
+        `skip` leaves out so many of the oldest.
+        """
 
     async def open_threads(self) -> set[ThreadRef]:
         """Return the threads of all incidents that are not resolved."""
@@ -143,10 +146,12 @@ class MemoryIncidentStore:
         known = self._incidents.get(incident_id)
         return replace(known, alerts=_first(known)) if known else None
 
-    async def due(self, limit: int = 100) -> tuple[Incident, ...]:
+    async def due(self, limit: int = 100, skip: int = 0) -> tuple[Incident, ...]:
         """See `IncidentStore.due`."""
         due = [incident for incident in self._incidents.values() if incident.is_due]
-        return tuple(replace(incident, alerts=_first(incident)) for incident in due[:limit])
+        return tuple(
+            replace(incident, alerts=_first(incident)) for incident in due[skip : skip + limit]
+        )
 
     async def open_threads(self) -> set[ThreadRef]:
         """See `IncidentStore.open_threads`."""
@@ -394,9 +399,9 @@ class RedisIncidentStore:
         return found[0] if found else None
 
     @reaching
-    async def due(self, limit: int = 100) -> tuple[Incident, ...]:
+    async def due(self, limit: int = 100, skip: int = 0) -> tuple[Incident, ...]:
         """See `IncidentStore.due`."""
-        return tuple(await self._read(await self.client.zrange(DUE, 0, limit - 1)))
+        return tuple(await self._read(await self.client.zrange(DUE, skip, skip + limit - 1)))
 
     @reaching
     async def open_threads(self) -> set[ThreadRef]:

@@ -25,6 +25,8 @@ from config.specs import (
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _PERSON_ID = re.compile(r"[a-z][a-z0-9_-]*:\S+")
 CONSOLE = "console:"
+PLATFORMS = ("console",)
+"""Where a route may report: the platforms that the bot is put together with."""
 
 
 STEP_TOOL = "muster.step"
@@ -127,6 +129,14 @@ def lint_routes(catalogue: Catalogue) -> Iterator[Remark]:
                 ("workflow",),
                 f'no workflow "{route.workflow}"',
                 hint(route.workflow, catalogue.workflows),
+            )
+        if route.platform not in PLATFORMS:
+            yield Remark(
+                "routes",
+                str(index),
+                ("platform",),
+                f'no platform "{route.platform}"',
+                hint(route.platform, PLATFORMS),
             )
 
 

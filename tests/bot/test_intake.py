@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agents.domain import Goal, Origin, Plan, ThreadRef
+from bot import intake as intake_module
 from bot.intake import BadDeliveryError, Intake, UnknownSourceError
 from bot.platforms.memory import MemoryPlatform
 from bot.platforms.port import PlatformBusyError, PlatformError
@@ -474,6 +475,27 @@ async def test_large_delivery_leaves_some_starts_for_later() -> None:
     await world.intake.reconcile()
 
     assert len(await world.run_ids()) == 30
+
+
+async def test_incidents_that_wait_for_ever_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reconciling goes on behind those that stay due, and comes back to them."""
+    monkeypatch.setattr(intake_module, "MAX_DUE", 2)
+    monkeypatch.setattr(intake_module, "MAX_SETTLED_AT_ONCE", 0)
+    routes = (
+        RouteSpec(name="lost", match={"service": "s*"}, workflow="incident", platform="slack"),
+        *CATALOGUE.routes,
+    )
+    world = World(replace(CATALOGUE, routes=routes))
+    await world.deliver(*(am_alert(service=f"s{number}") for number in range(5)))
+    world.now += 1
+    await world.deliver()
+
+    looked_at = [await world.intake.reconcile() for _ in range(4)]
+
+    assert looked_at == [2, 2, 2, 2]
+    assert len(await world.run_ids()) == 1
 
 
 async def test_resolved_while_it_waited_needs_no_run() -> None:

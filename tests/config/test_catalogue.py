@@ -629,6 +629,12 @@ FILE_MISTAKES = [
     ),
     (
         "routes.yaml",
+        "routes:\n  - {name: a, workflow: story, platform: consol}\n",
+        2,
+        'no platform "consol"; did you mean "console"?',
+    ),
+    (
+        "routes.yaml",
         "routes:\n  - {name: a, workflow: story}\n"
         "  - {name: b, workflow: story, match: {team: x}}\n",
         3,

@@ -46,6 +46,9 @@ class IncidentStoreContract:
         ]
         assert outcomes[0].incident_id == outcomes[1].incident_id == first.incident_id
         assert len(await incident_store.list()) == 2
+        due = await incident_store.due()
+        assert [*await incident_store.due(1), *await incident_store.due(5, skip=1)] == list(due)
+        assert await incident_store.due(skip=2) == ()
 
     async def test_resolution_arrives(self, incident_store: IncidentStore) -> None:
         """The last resolved alert resolves the incident for everybody who asks."""
