@@ -38,7 +38,7 @@ from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
 from config.contents import Catalogue
 from config.settings import Settings
-from jobs.assembly import all_tools, read_catalogue
+from jobs.assembly import all_tools, read_catalogue, rules_of
 from jobs.broker import live_workers
 from jobs.incident_store import RedisIncidentStore
 from jobs.keeper import Keeper
@@ -95,7 +95,7 @@ class BotProcess:
             incidents=incidents,
             presenter=presenter,
             toolbox=toolbox,
-            world=self.catalogue.world,
+            rules=rules_of(self.catalogue),
         )
 
         async def lead_everything(token: int) -> None:

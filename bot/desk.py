@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import time
 from typing import Protocol
 
@@ -18,8 +18,8 @@ from agents.tool import Toolbox, ToolContext, ToolRetry, UnknownToolError
 from bot.intake import Receipt, Submission
 from bot.present import Presenter
 from bot.views import AnswerView, IncidentView
-from config.specs import ServicesFile
 from jobs.approvals import may_decide
+from jobs.asking import Rules, objection
 from jobs.commands import (
     AnswerQuestion,
     Command,
@@ -95,13 +95,13 @@ class Desk:
         incidents: IncidentStore,
         presenter: Presenter,
         toolbox: Toolbox,
-        world: ServicesFile,
+        rules: Rules,
     ) -> None:
         self._runs = runs
         self._intake = intake
         self._incidents = incidents
         self._toolbox = toolbox
-        self._world = world
+        self._rules = rules
         self.present = presenter
         self.store = runs.store
 
@@ -154,7 +154,7 @@ class Desk:
             checked: JsonObject = tool.arguments.model_validate(args).model_dump(
                 mode="json", exclude_unset=True
             )
-            check_arguments(tool, checked, ToolContext(self._world, time()))
+            check_arguments(tool, checked, ToolContext(self._rules.world, time()))
         except UnknownToolError as error:
             return Outcome(Refusal.INVALID, f"{error}.", run)
         except ValidationError as error:
@@ -163,6 +163,11 @@ class Desk:
             return Outcome(Refusal.INVALID, NOT_VALID, run, {error.argument: str(error)})
         if checked == call.args:
             return Outcome(Refusal.INVALID, "Nothing was changed, so nothing was saved.", run)
+        edited = replace(call, args=checked)
+        if why := await objection(
+            self.store, self._rules, run, approval, edited, tool.effect, is_edited=True
+        ):
+            return Outcome(Refusal.NOT_ALLOWED, f"Nothing was saved: {why}.", run)
         command = EditCall(approval_id, person, revision, call_key, checked)
         return await self._click(approval_id, person, command)
 

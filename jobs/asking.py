@@ -12,7 +12,7 @@ from agents.domain import JsonObject, Step
 from agents.policy import Query, Ruling, is_tainted, rule, speaks_of_taint
 from agents.redact import redact
 from agents.tool import Effect
-from config.specs import ApproversSpec, PolicySpec, ServicesFile
+from config.specs import ApproversSpec, PolicySpec, ServicesFile, Verdict
 from jobs import commands as c
 from jobs.patience import patiently
 from jobs.state import Approval, ApprovalStatus, Call, ProposedCall, Question, Run, Terms
@@ -86,10 +86,23 @@ async def ruling_of(
     args: JsonObject,
 ) -> Ruling:
     """Return what policy says of the call. The environment is that of the service it names."""
-    service = rules.world.services.get(str(args.get("service", "")))
     tainted = False
     if speaks_of_taint(rules.policies, effect):  # Else nobody needs to read all the evidence.
         tainted = is_tainted(args, await trusted_texts(store, rules, run))
+    return _rule(rules, run, agent, tool, effect, args, tainted=tainted)
+
+
+def _rule(
+    rules: Rules,
+    run: Run,
+    agent: str,
+    tool: str,
+    effect: Effect,
+    args: JsonObject,
+    *,
+    tainted: bool,
+) -> Ruling:
+    service = rules.world.services.get(str(args.get("service", "")))
     return rule(
         rules.policies,
         Query(
@@ -102,6 +115,46 @@ async def ruling_of(
             is_tainted=tainted,
         ),
     )
+
+
+async def objection(
+    store: Store,
+    rules: Rules,
+    run: Run,
+    approval: Approval,
+    call: ProposedCall,
+    effect: Effect,
+    *,
+    is_edited: bool,
+) -> str:
+    """Return why policy does not let a call of this approval run as it is now; empty: it does.
+
+    Whoever may edit a call could make of it one that policy denies, or puts to other people.
+    What was approved as proposed keeps the terms that it was asked on.
+    """
+    state = run.steps.get(call.key.partition("/")[0])
+    agent = state.agent if state else ""
+    ruling = await ruling_of(store, rules, run, agent, call.tool, effect, call.args)
+    if ruling.verdict is Verdict.DENY:
+        return denial(ruling)
+    if ruling.verdict is Verdict.ALLOW or not is_edited:
+        return ""
+    asked_on = approval.terms.policy
+    if ruling.policy == asked_on:
+        return ""
+    # An edit may also take the untrusted text out: the terms for tainted calls still do.
+    strict = _rule(rules, run, agent, call.tool, effect, call.args, tainted=True)
+    if strict.policy == asked_on:
+        return ""
+    return (
+        f"as edited, policy puts it to others ({ruling.policy}) than those who were asked "
+        f"({asked_on}): deny it and ask for that call by itself"
+    )
+
+
+def denial(ruling: Ruling) -> str:
+    """Return in a sentence that policy denies a call, and why."""
+    return f"denied by policy ({ruling.policy}): {ruling.reason}".rstrip(": ")
 
 
 async def trusted_texts(store: Store, rules: Rules, run: Run) -> list[str]:

@@ -39,6 +39,8 @@ from jobs.asking import (
     about_unknown,
     approval_id,
     call_key,
+    denial,
+    objection,
     request,
     ruling_of,
     why_not,
@@ -224,6 +226,8 @@ class StepCalls:
                 raise Denied(why_not(approval))
             if call is None or key in approval.dropped:
                 raise Denied(f"left out by {approval.decided_by or 'an approver'}")
+            if why := await self._objection(approval, call, tool):
+                raise Denied(why)
             return call.args, approval.id
         ruling = await ruling_of(
             self._runs.store,
@@ -235,7 +239,7 @@ class StepCalls:
             args,
         )
         if ruling.verdict is Verdict.DENY:
-            raise Denied(f"denied by policy ({ruling.policy}): {ruling.reason}".rstrip(": "))
+            raise Denied(denial(ruling))
         if ruling.verdict is Verdict.ALLOW:
             return args, ""
         # Nobody is asked about a call that cannot run.
@@ -243,6 +247,17 @@ class StepCalls:
         calls = (proposed(key, tool.name, args),)
         now = self._clock()
         raise Suspended(request(self._run, self._step, self._lease, key, calls, ruling, now))
+
+    async def _objection(self, approval: Approval, call: ProposedCall, tool: Tool) -> str:
+        return await objection(
+            self._runs.store,
+            self._rules,
+            self._run,
+            approval,
+            call,
+            tool.effect,
+            is_edited=bool(approval.editor_id),
+        )
 
     def _approval_of(self, key: str, tool: Tool) -> tuple[Approval | None, ProposedCall | None]:
         """Return the approval asked for this call, or a gate's that covers it, with the call."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.tool import OutcomeUnknownError, ToolContext, ToolFailed
-from config.specs import CallSpec, PolicySpec, Retries, Verdict
+from config.specs import CallSpec, PolicyMatch, PolicySpec, Retries, Verdict
 from jobs import commands as c
 from jobs import patience
 from jobs.asking import approval_id, literals
@@ -66,6 +66,61 @@ async def test_edited_arguments_are_what_runs() -> None:
     await world.decide()
 
     assert world.called == [("act.once", "edited")]
+
+
+ON_CHECKOUT = PolicyMatch(tool="act.*", arguments={"service": "checkout"})
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        (policy("never", Verdict.DENY, tool="act.*"), "denied by policy (never)"),
+        (policy("leads", Verdict.ASK, LEADS, tool="act.*"), "puts it to others (leads)"),
+    ],
+)
+async def test_edit_does_not_get_around_policy(others: PolicySpec, reason: str) -> None:
+    """A call edited into one that policy denies, or asks others about, does not run."""
+    ask = PolicySpec(name="ask", verdict=Verdict.ASK, approval=ONCALL, match=ON_CHECKOUT)
+    world = World(policies=(ask, others))
+    await world.start(plan(WRITE))
+    approval = await world.approval()
+
+    await world.send(c.EditCall(approval.id, ALICE, 1, "s/call", {"service": "payments"}))
+    run = await world.decide()
+
+    assert world.called == []
+    assert reason in run.steps["s"].reason
+
+
+async def test_edit_that_takes_untrusted_text_out_runs_on_the_stricter_terms() -> None:
+    """Two leads were asked because of a log line; without it, their yes is still enough."""
+
+    async def evil(_: ToolContext, __: Args) -> str:
+        return "payments-evil"
+
+    tainted = policy("tainted", Verdict.ASK, ONCALL, effect="writes", tainted=True)
+    world = World(policies=(tainted, ASK), behaviours={"look.at": evil})
+    act = tool_step("s", "act.once", needs=("look",), inputs={"text": "{{ steps.look.text }}"})
+    await world.start(plan(tool_step("look"), act))
+    approval = await world.approval()
+    assert approval.terms.policy == "tainted"
+
+    await world.send(c.EditCall(approval.id, ALICE, 1, "s/call", {"service": "checkout"}))
+    await world.decide()
+
+    assert [name for name, _ in world.called] == ["look.at", "act.once"]
+
+
+async def test_call_that_policy_denies_by_now_does_not_run_although_approved() -> None:
+    """A rule that was added while people decided holds."""
+    world = World()
+    await world.start(plan(WRITE))
+    world.policies = (policy("never", Verdict.DENY, tool="act.*"),)
+
+    run = await world.decide()
+
+    assert world.called == []
+    assert run.steps["s"].reason == "denied by policy (never)"
 
 
 async def test_denied_write_is_skipped_with_what_needs_it() -> None:

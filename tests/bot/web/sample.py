@@ -40,18 +40,24 @@ from bot.web.deps import DemoSignIn, Readiness, WebDeps
 from config.contents import Catalogue
 from config.specs import (
     AgentSpec,
+    ApprovalSpec,
+    ApproversSpec,
     InputSpec,
     MatchSpec,
     PersonSpec,
+    PolicyMatch,
+    PolicySpec,
     ReportSpec,
     RouteSpec,
     RunbookSpec,
     ServiceSpec,
     SourceSpec,
     StepSpec,
+    Verdict,
     WorkflowSpec,
 )
 from jobs import commands as c
+from jobs.assembly import rules_of
 from jobs.incident_store import MemoryIncidentStore
 from jobs.memory_store import MemoryStore
 from jobs.service import Runs
@@ -121,6 +127,19 @@ CATALOGUE = Catalogue(
         )
     },
     services={"checkout": ServiceSpec(), "payments": ServiceSpec()},
+    policies=(
+        PolicySpec(
+            name="payments stays",
+            match=PolicyMatch(tool="service.*", arguments={"service": "payments"}),
+            verdict=Verdict.DENY,
+        ),
+        PolicySpec(
+            name="writes need on-call",
+            match=PolicyMatch(tool="service.*"),
+            verdict=Verdict.ASK,
+            approval=ApprovalSpec(approvers=ApproversSpec(groups=("oncall", "leads"))),
+        ),
+    ),
     routes=(RouteSpec(name="all", workflow="incident"),),
     sources={
         "alertmanager": SourceSpec(kind="alertmanager", token_env="HOOK_TOKEN"),
@@ -213,7 +232,7 @@ class House:
             incidents=self.incidents,
             presenter=self.presenter,
             toolbox=TOOLBOX,
-            world=self.catalogue.world,
+            rules=rules_of(self.catalogue),
         )
         self.app = create_app(
             WebDeps(

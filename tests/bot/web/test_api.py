@@ -319,6 +319,9 @@ async def test_an_edit_is_checked_field_by_field(client: httpx.AsyncClient, stor
     unknown = await client.post(
         address, json={**edit, "args": {**args, "release": "bad0000"}}, headers=token()
     )
+    denied = await client.post(
+        address, json={**edit, "args": {**args, "service": "payments"}}, headers=token()
+    )
     edited = await client.post(address, json={**edit, "args": args}, headers=token())
     run = await story.house.runs.get(RUN_ID)
     old = await client.post(
@@ -329,6 +332,8 @@ async def test_an_edit_is_checked_field_by_field(client: httpx.AsyncClient, stor
     assert "pattern" in wrong.json()["fields"]["release"]
     assert same.status_code == 422
     assert unknown.json()["fields"] == {"release": "there is no release bad0000"}
+    assert denied.json()["outcome"] == "not_allowed"
+    assert "denied by policy (payments stays)" in denied.text
     assert edited.json()["outcome"] == "edited"
     assert args["release"] in run.approvals[APPROVAL_ID].calls[0].title
     assert old.json()["outcome"] == "stale_revision"
