@@ -156,7 +156,8 @@ async def _in_child(tool: Tool, request: bytes, limits: Limits, stderr: IO[bytes
         _kill(process)
         await _ended(process)
     if answer is None:
-        raise ToolFailed(_crash(tool, code, _last_words(stderr), limits))
+        # It may have acted before it died, and only a person can tell.
+        raise OutcomeUnknownError(_crash(tool, code, _last_words(stderr), limits))
     return _result(tool, answer, _last_words(stderr), limits)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,6 +55,9 @@ async def behave(context: ToolContext, args: Arguments) -> ToolResult:
             sys.stderr.write("password=hunter2hunter2 was wrong\n")
             sys.stderr.flush()
             os._exit(7)
+        case "killed":
+            _note(args.path, os.getpid())
+            os.kill(os.getpid(), signal.SIGKILL)
         case "bug":
             raise KeyError("no such thing")
         case "retry":

@@ -14,6 +14,7 @@ from agents.redact import MASK
 from agents.sandbox import call
 from agents.tool import (
     Limits,
+    OutcomeUnknownError,
     Tool,
     ToolContext,
     ToolFailed,
@@ -115,7 +116,7 @@ async def test_busy_loop_is_stopped() -> None:
 
 async def test_crash_tells_exit_code_and_redacted_last_words() -> None:
     """A child that vanishes is reported with its exit code; secrets in stderr are masked."""
-    with pytest.raises(ToolFailed) as caught:
+    with pytest.raises(OutcomeUnknownError) as caught:
         await behave("crash")
 
     assert "exit code 7" in str(caught.value)

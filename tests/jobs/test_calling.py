@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agents.tool import OutcomeUnknownError, ToolContext, ToolFailed
+from agents.tool import Effect, OutcomeUnknownError, ToolContext, ToolFailed
 from config.specs import CallSpec, PolicyMatch, PolicySpec, Retries, Verdict
 from jobs import commands as c
 from jobs import patience
@@ -16,6 +18,7 @@ from jobs.asking import approval_id, literals
 from jobs.memory_store import MemoryStore
 from jobs.state import ApprovalStatus, CallStatus, Person, Run, Status
 from jobs.store import StoreUnavailableError
+from tests.agents.sandbox_tools import TOOLS
 from tests.jobs.plans import ALICE, GOAL, STRANGER
 from tests.jobs.world import (
     ALLOW,
@@ -305,6 +308,24 @@ async def test_write_of_unknown_outcome_is_a_question(
     assert run.steps["s"].status is status
     assert len(world.called) == times
     assert run.status is Status.SUCCEEDED
+
+
+async def test_write_whose_process_is_killed_after_its_effect_is_a_question(tmp_path: Path) -> None:
+    """Nobody knows that it did not act, so its approvers are asked and it is not repeated."""
+    world = World(policies=(policy("ask", Verdict.ASK, ONCALL, tool="test.*"),))
+    world.tools["test.behave"] = replace(TOOLS[0], effect=Effect.WRITES)
+    args = {"how": "killed", "path": str(tmp_path / "effect")}
+    await world.start(plan(tool_step("s", "test.behave", inputs=args)))
+
+    run = await world.decide()
+
+    assert await asyncio.to_thread((tmp_path / "effect").exists)
+    assert run.status is Status.WAITING
+    assert [call.status for call in run.calls.values()] == [CallStatus.INTENDED]
+    question = await world.question()
+    assert (question.options, question.groups) == (("done", "retry", "skip"), ("oncall",))
+    run = await world.answer("done")
+    assert run.steps["s"].status is Status.SUCCEEDED
 
 
 async def test_only_approvers_of_the_call_may_say_what_became_of_it() -> None:
