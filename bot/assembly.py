@@ -23,6 +23,7 @@ from bot.access import (
     secret_key,
     write_server,
 )
+from bot.address import console_url
 from bot.desk import Desk
 from bot.intake import Intake
 from bot.leader import RedisElection, lead
@@ -174,7 +175,7 @@ class BotProcess:
     def _announce(self, port: int) -> None:
         """Tell commands on this machine where the bot is."""
         sign_in = read_sign_in(self.settings.state_dir)
-        url = f"http://{self.settings.host}:{port}"
+        url = console_url(self.settings.host, port)
         write_server(self.settings.state_dir, Server(url, sign_in.token if sign_in else ""))
         log.info("serving", url=url)
 

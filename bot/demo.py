@@ -22,10 +22,11 @@ import httpx
 import yaml
 
 from bot.access import DEMO_DIR, Server, SignIn, write_sign_in
+from bot.address import console_url, free_port, port_problem
 from bot.client import Client, ClientError
 from bot.narrate import line
 from bot.stack import BAD_START, ROOT, Stack, StackError
-from bot.up import port_problem, run_until_signal, say
+from bot.up import run_until_signal, say
 from config.settings import Settings
 from demo.info import ShopInfo, ShopNotRunningError, health
 from demo.muster_config import muster_config
@@ -95,11 +96,12 @@ def run_demo(settings: Settings, environ: Mapping[str, str], options: DemoOption
     if problem := port_problem(settings.host, settings.port):
         say(problem)
         return BAD_START
-    state_dir = settings.state_dir / DEMO_DIR
+    port = settings.port or free_port(settings.host)  # The shop's alerts have to know it.
+    own = {"state_dir": settings.state_dir / DEMO_DIR, "redis_url": None, "drain_s": 3.0}
     stage = _Stage(
-        settings.model_copy(update={"state_dir": state_dir, "redis_url": None, "drain_s": 3.0}),
+        settings.model_copy(update={**own, "port": port}),
         options,
-        url=f"http://{settings.host}:{settings.port}",
+        url=console_url(settings.host, port),
     )
     return run_until_signal(_demo(stage, environ))
 

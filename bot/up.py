@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import socket
 import sys
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from bot.access import LOCAL_PERSON, SignIn, write_sign_in
+from bot.access import LOCAL_PERSON, SERVER_FILE, SignIn, read_server, write_sign_in
+from bot.address import port_problem
 from bot.stack import BAD_START, Stack, StackError
 from config.catalogue import CatalogueError
 from config.settings import Settings
@@ -21,6 +20,8 @@ from jobs.redis_check import check
 
 NOT_NOW = 1
 """The exit code of what may work in a moment: `up` and other keepers of processes try again."""
+
+LOOK_S = 0.1
 
 CANNOT_START = (
     StateDirInUseError,
@@ -45,11 +46,33 @@ async def _up(settings: Settings, environ: Mapping[str, str]) -> int:
     if settings.redis_url and not await redis_is_fit(settings.redis_url):
         return BAD_START
     sign_in = SignIn.new((LOCAL_PERSON,))
+    before = _written_at(settings)
     async with Stack(settings, environ) as stack:
         write_sign_in(settings.state_dir, sign_in)
-        say(f"Muster is starting; open {sign_in.link(settings.url)}")
-        await stack.run()
+        telling = asyncio.create_task(_say_where(settings, sign_in, before))
+        try:
+            await stack.run()
+        finally:
+            telling.cancel()
     return 0
+
+
+async def _say_where(settings: Settings, sign_in: SignIn, before: int) -> None:
+    """Print the link once the bot listens: with MUSTER_PORT=0 nobody knows its port before."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        server = read_server(settings.state_dir) if _written_at(settings) != before else None
+        if server is not None:
+            say(f"Muster is up; open {sign_in.link(settings.public_url or server.url)}")
+            return
+
+
+def _written_at(settings: Settings) -> int:
+    """Return when a bot of this state directory last said where it is; 0 when none did."""
+    try:
+        return (settings.state_dir / SERVER_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def run_serve(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -115,20 +138,6 @@ def catalogue_problem(settings: Settings) -> str:
         read_catalogue(settings)
     except CatalogueError as error:
         return str(error)
-    return ""
-
-
-def port_problem(host: str, port: int) -> str:
-    """Return why the console cannot listen there; empty when it can."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return (
-                f"The console cannot listen on {host}:{port} ({error.strerror}). Stop what uses "
-                "the port, or set MUSTER_PORT to another one."
-            )
     return ""
 
 

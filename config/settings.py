@@ -124,11 +124,6 @@ class Settings(BaseModel):
             raise ValueError("must have at least 32 characters")
         return value
 
-    @property
-    def url(self) -> str:
-        """The address people reach the console by."""
-        return self.public_url or f"http://{self.host}:{self.port}"
-
 
 class SettingsError(ValueError):
     """Settings that cannot be used; `problems` has a sentence for each reason."""

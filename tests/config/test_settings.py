@@ -48,11 +48,7 @@ def test_defaults(home: Path) -> None:
     assert settings.state_dir == home / ".local/state/muster"
     assert settings.config_dir is None
     assert settings.redis_url is None
-    assert (settings.host, settings.port, settings.url) == (
-        "127.0.0.1",
-        8420,
-        "http://127.0.0.1:8420",
-    )
+    assert (settings.host, settings.port, settings.public_url) == ("127.0.0.1", 8420, None)
     assert (settings.workers, settings.slots, settings.drain_s) == (2, 64, 20)
     assert settings.webhook_body_limit_bytes == 1024 * 1024
 
