@@ -27,8 +27,9 @@ from jobs.commands import Refusal, Refused
 from jobs.filling import StepError, checked, filled, given, tool_of
 from jobs.observe import report_error
 from jobs.patience import patiently
+from jobs.run import MAX_LOSSES
 from jobs.service import Runs, UnknownRunError
-from jobs.state import Call, CallStatus, Run
+from jobs.state import Run
 from jobs.store import ConflictError, Lease, StoreUnavailableError
 from jobs.summary import variables
 from jobs.worker import StopReason, StopSignal
@@ -129,8 +130,9 @@ class Executor:
             if command is None:
                 return
             try:
-                if isinstance(command, c.FailStep):
-                    command = await self._about_open_write(run, lease) or command
+                if isinstance(command, c.FailStep | c.SkipStep):
+                    asking = await self._about_open_write(run, lease, "its step was cut off")
+                    command = asking or command
                 await self._send(run.id, command)
             except UnknownRunError as error:
                 log.info("outcome_dropped", reason=str(error))
@@ -146,8 +148,8 @@ class Executor:
         with contextlib.suppress(
             Refused, UnknownRunError, StoreUnavailableError, ConflictError
         ):  # Then the lease runs out, and the step goes to another worker a little later.
-            if stop.reason is StopReason.STOPPED and not _open_writes(
-                await self._runs.get(run_id), step_id
+            if stop.reason is StopReason.STOPPED and not (
+                (await self._runs.get(run_id)).open_writes(step_id)
             ):
                 error = "it was stopped by a command to its worker"
                 command = c.FailStep(step_id, attempt, error, may_retry=False)
@@ -161,19 +163,27 @@ class Executor:
                 run.id, c.FailStep(lease.step_id, lease.attempt, sentence, may_retry=False)
             )
 
-    async def _about_open_write(self, run: Run, lease: Lease) -> c.AskQuestion | None:
-        """Return what to ask when a failing step leaves a write of which nobody saw the end."""
+    async def _require_survivable(self, run: Run, lease: Lease) -> None:
+        """Ask about an open write, instead of trying it again, when it keeps killing workers."""
+        losses = run.steps[lease.step_id].losses
+        if losses > MAX_LOSSES:
+            asking = await self._about_open_write(run, lease, f"its worker died {losses} times")
+            if asking is not None:
+                raise Suspended(asking)
+
+    async def _about_open_write(self, run: Run, lease: Lease, why: str) -> c.AskQuestion | None:
+        """Return what to ask when an ending step leaves a write of which nobody saw the end."""
         run = await patiently(lambda: self._runs.get(run.id))
         if run.stopped_by:
             return None  # Its answer names the call and says to look.
-        for call in _open_writes(run, lease.step_id):
+        for call in run.open_writes(lease.step_id):
             return await about_unknown(
                 self._runs.store,
                 self._rules,
                 run,
                 call,
                 lease.attempt,
-                "its step was cut off",
+                why,
                 self._clock(),
             )
         return None
@@ -185,6 +195,7 @@ class Executor:
         limit = asyncio.timeout_at(deadline + TIMEOUT_GRACE_S)
         try:
             async with limit:
+                await self._require_survivable(run, lease)
                 output = await self._output(run, step, lease, deadline)
                 if step.id == run.plan.answer:
                     output = await self._with_checked_claims(run, output)
@@ -265,15 +276,6 @@ class Executor:
             raise StepError(f"its output is not an answer: {error.errors()[0]['msg']}") from error
         evidence = await patiently(lambda: self._runs.store.evidence(run.id))
         return cast(JsonValue, ANSWER.dump_python(claims.check(answer, evidence), mode="json"))
-
-
-def _open_writes(run: Run, step_id: str) -> list[Call]:
-    """Return the step's writes that were begun and of which nobody saw the end."""
-    return [
-        call
-        for call in run.calls.values()
-        if call.step_id == step_id and call.status is CallStatus.INTENDED
-    ]
 
 
 def _is_being_cancelled() -> bool:

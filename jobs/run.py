@@ -111,7 +111,8 @@ def _lose_step(run: Run, command: c.LoseStep, now: float) -> list[e.Event]:
     state = _fenced(run, command.step_id, command.attempt)
     if run.stopped_by:
         return [e.StepCancelled(at=now, step_id=command.step_id)]
-    if state.losses >= MAX_LOSSES:
+    # With a write open, its next worker asks a person instead of trying again.
+    if state.losses >= MAX_LOSSES and not run.open_writes(command.step_id):
         error = f"its worker died {state.losses + 1} times; the step itself may be killing it"
         return [e.StepFailed(at=now, step_id=command.step_id, error=error)]
     return [

@@ -227,6 +227,14 @@ class Run:
         """Return the step of the plan or of a fan-out; KeyError when there is none."""
         return self.children.get(step_id) or self.plan.step(step_id)
 
+    def open_writes(self, step_id: str) -> tuple[Call, ...]:
+        """Return the step's writes that were begun and of which nobody saw the end."""
+        return tuple(
+            call
+            for call in self.calls.values()
+            if call.step_id == step_id and call.status is CallStatus.INTENDED
+        )
+
     def all_steps(self) -> tuple[Step, ...]:
         """Every step in plan order, each fan-out followed by its children."""
         if not self.children:

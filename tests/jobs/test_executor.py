@@ -12,6 +12,7 @@ from config.specs import CallSpec, ReportSpec, Retries, RunbookSpec, Verdict
 from jobs import commands as c
 from jobs import executor as executor_module
 from jobs import filling, patience
+from jobs.run import MAX_LOSSES
 from jobs.state import ApprovalStatus, Status
 from jobs.store import StoreUnavailableError
 from jobs.worker import StopReason, StopSignal
@@ -20,11 +21,13 @@ from tests.jobs.world import (
     ALLOW,
     ASK,
     ONCALL,
+    RUN_ID,
     Args,
     World,
     agent,
     agent_step,
     forever,
+    kill_everything,
     plan,
     policy,
     tool_step,
@@ -472,6 +475,53 @@ async def test_write_cut_off_by_its_steps_time_asks_a_person() -> None:
     run = await world.answer("done")
     assert run.steps["s"].status is Status.SUCCEEDED
     assert len(world.called) == 1
+
+
+async def crash_in_a_write(world: World) -> None:
+    """Let a worker take the step and die in its write."""
+    before = len(world.keys)
+    await world.begin()
+    await until(lambda: len(world.keys) > before)
+    await kill_everything()
+    attempt = (await world.step("s")).attempt
+    await world.runs().send(RUN_ID, c.LoseStep("s", attempt))
+
+
+async def test_write_that_keeps_killing_its_workers_asks_a_person() -> None:
+    """Even a write that may be repeated is not repeated for ever, nor given up unseen."""
+    world = World(policies=(ALLOW,), behaviours={"act.keyed": forever})
+    await world.runs().start(RUN_ID, GOAL, plan(tool_step("s", "act.keyed")))
+
+    for _ in range(MAX_LOSSES + 1):
+        await crash_in_a_write(world)
+    run = await world.drive()
+
+    assert run.steps["s"].status is Status.WAITING
+    assert f"its worker died {MAX_LOSSES + 1} times" in (await world.question()).text
+    assert len(world.keys) == MAX_LOSSES + 1
+    run = await world.answer("done")
+    assert run.steps["s"].status is Status.SUCCEEDED
+
+
+async def test_denied_step_with_an_open_write_asks_a_person() -> None:
+    """Another call of the step is denied meanwhile: the write is not forgotten over it."""
+
+    async def cut(_: ToolContext, __: Args) -> str:
+        raise OutcomeUnknownError("cut off")
+
+    world = World(
+        policies=(policy("no", Verdict.DENY, tool="look.*"), ALLOW),
+        behaviours={"act.once": cut},
+        agents=(agent("acting", LOOK, CallSpec(id="act", tool="act.once")),),
+    )
+
+    run = await world.start(plan(agent_step("s", "acting")))
+
+    assert run.steps["s"].status is Status.WAITING
+    assert "act.once was begun" in (await world.question()).text
+    run = await world.answer("done")
+    assert run.steps["s"].status is Status.SKIPPED
+    assert len(world.keys) == 1
 
 
 async def test_bug_in_a_write_asks_a_person() -> None:
