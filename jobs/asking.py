@@ -42,9 +42,12 @@ class Rules:
     policies: tuple[PolicySpec, ...]
 
 
-def call_key(step_id: str, call_id: str) -> str:
-    """Return the name of a call in its run; also its idempotency key, with the run's id."""
-    return f"{step_id}/{call_id}"
+def call_key(step_id: str, *path: str) -> str:
+    """Return the name of a call in its run; also its idempotency key, with the run's id.
+
+    The path is the call's id, after the agent's name if it is the step's fallback agent.
+    """
+    return "/".join((step_id, *path))
 
 
 def approval_id(run_id: str, key: str) -> str:

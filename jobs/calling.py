@@ -45,6 +45,7 @@ from jobs.asking import (
     ruling_of,
     why_not,
 )
+from jobs.filling import StepError
 from jobs.patience import patiently, to_the_end
 from jobs.service import Runs
 from jobs.state import Approval, ApprovalStatus, Call, CallStatus, ProposedCall, Run
@@ -109,7 +110,7 @@ class StepCalls:
         if entry is not None:
             return await self._recall(entry)
         try:
-            args, _ = await self._permitted(call_key(self._step.id, call_id), tool, args)
+            args, _ = await self._permitted(self._key(call_id), tool, args)
             self._require_time()
             result = await self._run_tool(tool, args, "")
             outcome = await self._keep(call_id, tool, args, result)
@@ -158,8 +159,13 @@ class StepCalls:
         )
 
     async def _write(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
-        key = call_key(self._step.id, call_id)
+        key = self._key(call_id)
         known = self._run.calls.get(key)
+        if known is not None and known.tool != tool.name:
+            raise StepError(
+                f"{key} is on record as a call of {known.tool}, not of {tool.name}: what its "
+                "agent does was changed meanwhile, so start a new run"
+            )
         if known is not None and known.status in _ENDED:
             return _outcome_of(known)
         if known is not None and known.status is CallStatus.INTENDED:
@@ -286,6 +292,14 @@ class StepCalls:
     async def _send(self, command: c.Command) -> None:
         self._run = await patiently(lambda: self._runs.send(self._run.id, command))
 
+    def _key(self, call_id: str) -> str:
+        """Return the call's name in the run; a fallback agent's calls are not the first agent's."""
+        return call_key(self._step.id, *self._in_place_of_first(), call_id)
+
+    def _in_place_of_first(self) -> tuple[str, ...]:
+        first, agent = self._step.agent, self._state.agent
+        return (agent,) if first and agent != first else ()
+
     def _tool_key(self, key: str) -> str:
         return f"{self._run.id}/{key}"
 
@@ -310,7 +324,7 @@ class StepCalls:
         self, call_id: str, tool: Tool, args: JsonObject, result: ToolResult
     ) -> CallOutcome:
         evidence = Evidence(
-            id=f"ev-{self._step.id}-{call_id}",
+            id="-".join(("ev", self._step.id, *self._in_place_of_first(), call_id)),
             run_id=self._run.id,
             step_id=self._step.id,
             tool=tool.name,

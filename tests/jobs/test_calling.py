@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agents.tool import Effect, OutcomeUnknownError, ToolContext, ToolFailed
-from config.specs import CallSpec, PolicyMatch, PolicySpec, Retries, Verdict
+from config.specs import AgentSpec, CallSpec, PolicyMatch, PolicySpec, Retries, Verdict
 from jobs import commands as c
 from jobs import patience
 from jobs.asking import approval_id, literals
@@ -19,7 +19,7 @@ from jobs.memory_store import MemoryStore
 from jobs.state import ApprovalStatus, CallStatus, Person, Run, Status
 from jobs.store import StoreUnavailableError
 from tests.agents.sandbox_tools import TOOLS
-from tests.jobs.plans import ALICE, GOAL, STRANGER
+from tests.jobs.plans import ALICE, GOAL, STRANGER, approve
 from tests.jobs.world import (
     ALLOW,
     ASK,
@@ -281,6 +281,57 @@ async def test_step_tried_again_does_not_repeat_its_write() -> None:
 
     assert run.steps["s"].output == {"act": "saw x", "check": "well"}
     assert [name for name, _ in world.called] == ["act.once", "look.at", "look.at"]
+
+
+async def test_fallback_agent_acts_for_itself() -> None:
+    """Its writing call of the same name is not taken for the one the first agent made."""
+
+    async def picky(_: ToolContext, args: Args) -> str:
+        if args.text == "no":
+            raise ToolFailed("not that")
+        return args.text
+
+    def acting(name: str, text: str, then: str) -> AgentSpec:
+        act = CallSpec(id="act", tool="act.once", args={"text": text})
+        check = CallSpec(
+            id="check", tool="look.at", args={"text": then}, when="calls.act.output.text"
+        )
+        return agent(name, act, check)
+
+    world = World(
+        agents=(acting("first", "x", "no"), acting("second", "y", "yes")),
+        behaviours={"look.at": picky},
+    )
+    await world.start(plan(agent_step("s", "first", fallback_agent="second")))
+    await world.decide()
+
+    (_, approval) = (await world.run()).approvals.values()
+    run = await world.send(approve(approval))
+
+    assert [text for name, text in world.called if name == "act.once"] == ["x", "y"]
+    assert world.keys == ["run-1/s/act", "run-1/s/second/act"]
+    assert run.steps["s"].output == {"act": "saw y", "check": "yes"}
+    assert {call.evidence_id for call in run.calls.values()} == {"ev-s-act", "ev-s-second-act"}
+
+
+async def test_recorded_call_is_not_taken_for_one_of_another_tool() -> None:
+    """An agent that was changed between two tries does not inherit what the old one did."""
+
+    async def fail(_: ToolContext, __: Args) -> str:
+        raise ToolFailed("not yet")
+
+    def acting(tool: str) -> AgentSpec:
+        act = CallSpec(id="act", tool=tool, args={"text": "x"})
+        check = CallSpec(id="check", tool="look.at", args={"text": "{{ calls.act.output.text }}"})
+        return agent("fixer", act, check)
+
+    world = World(policies=(ALLOW,), agents=(acting("act.once"),), behaviours={"look.at": fail})
+    await world.start(plan(agent_step("s", "fixer", retries=Retries(times=1))))
+    world.agents = (acting("act.keyed"),)
+    run = await world.later(5)
+
+    assert world.keys == ["run-1/s/act"]
+    assert "on record as a call of act.once" in run.steps["s"].error
 
 
 @pytest.mark.parametrize(
