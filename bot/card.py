@@ -19,6 +19,7 @@ from bot.platforms.port import (
 )
 from bot.progress_store import SupersededError
 from bot.views import IncidentView, RunView
+from jobs.observe import report_error
 from jobs.state import TERMINAL
 from jobs.store import StoreUnavailableError
 
@@ -128,9 +129,10 @@ class Card:
                 log.warning("card_surroundings_failed", card=self._key, reason=str(error))
                 await self._again(RETRY_S)
                 continue
-            except Exception:  # a bug with one card must not end the others
+            except Exception as error:  # a bug with one card must not end the others
                 look_failures += 1
                 log.exception("card_crashed", card=self._key)
+                report_error(error, card=self._key)
                 await self._again(min(RETRY_S * 2**look_failures, MAX_LOOK_RETRY_S))
                 continue
             if is_done:

@@ -40,6 +40,7 @@ from jobs.incidents import (
     told,
     with_thread,
 )
+from jobs.observe import report_error
 from jobs.service import Runs, UnknownRunError
 from jobs.state import Person, Run
 from jobs.store import ConflictError, StoreUnavailableError
@@ -218,8 +219,9 @@ class Intake:
             return await self._settle(incident_id)
         except (StoreUnavailableError, ConflictError) as error:
             log.warning("incident_left_for_later", incident_id=incident_id, reason=str(error))
-        except Exception:  # a bug with one incident must not hold up the others
+        except Exception as error:  # a bug with one incident must not hold up the others
             log.exception("incident_crashed", incident_id=incident_id)
+            report_error(error, incident_id=incident_id)
         return True
 
     async def _settle(self, incident_id: str) -> bool:

@@ -17,6 +17,7 @@ import psutil
 import redis.asyncio as aioredis
 import structlog
 
+from jobs.observe import report_error
 from jobs.reaching import reaching
 from jobs.store import StoreUnavailableError
 
@@ -165,5 +166,6 @@ async def _end(working: asyncio.Future[None], token: int) -> None:
         current = asyncio.current_task()
         if current is not None and current.cancelling():
             raise
-    except Exception:
+    except Exception as error:
         log.exception("leader_work_failed", token=token)
+        report_error(error)

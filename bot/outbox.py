@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from agents.domain import ThreadRef
 from bot.platforms.port import Platform, PlatformBusyError, PlatformError
 from bot.views import AnswerView, IncidentView, NoteView, RunView, View
+from jobs.observe import report_error
 from jobs.reaching import reaching
 from jobs.store import StoreUnavailableError
 
@@ -286,6 +287,7 @@ class Outbox:
             raise
         except Exception as error:  # a bug with one post must not hold up the others
             log.exception("post_crashed", key=post.key)
+            report_error(error, post=post.key)
             await self._retry(post, error)
             return
         await self._store.done(post)

@@ -12,6 +12,7 @@ import structlog
 from agents.redact import redact
 
 QUIET_LOGGERS = ("httpx", "httpcore", "uvicorn.access", "rq.worker", "asyncio")
+FLUSH_S = 2.0
 
 
 def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
@@ -99,3 +100,10 @@ def report_error(error: BaseException, **tags: str) -> None:
         for key, value in tags.items():
             scope.set_tag(key, value)
         sentry_sdk.capture_exception(error)
+
+
+def flush_errors() -> None:
+    """Wait a moment until reported errors are sent: for a process that ends right after."""
+    sentry_sdk = sys.modules.get("sentry_sdk")
+    if sentry_sdk is not None:
+        sentry_sdk.flush(timeout=FLUSH_S)

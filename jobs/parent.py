@@ -28,6 +28,7 @@ from typing import Any
 
 import structlog
 
+from jobs.observe import flush_errors, report_error
 from jobs.process import die_with, hold_stop_signals, reset_signals, take_stop_signals
 
 log = structlog.get_logger(__name__)
@@ -231,8 +232,10 @@ class _Parent:
             reset_signals()
             die_with(self._pid)
             code = live()
-        except BaseException:
+        except BaseException as error:
             log.exception("child_failed", pid=os.getpid())
+            report_error(error)
+            flush_errors()
         finally:
             with suppress(Exception):
                 sys.stdout.flush()

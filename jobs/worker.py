@@ -27,6 +27,7 @@ from jobs.broker import (
     read_command,
     read_ticket,
 )
+from jobs.observe import report_error
 from jobs.process import STOP_SIGNALS, take_stop_signals
 from jobs.redis_client import connect_blocking, connect_sync
 from jobs.ticket_queue import Suspects, Taken, TicketQueue, suspects
@@ -277,8 +278,9 @@ class AsyncWorker(TicketWorker):
         except asyncio.CancelledError:
             log.info("ticket_cancelled", worker=self.name, reason=stop.reason)
             raise
-        except Exception:
+        except Exception as error:
             log.exception("ticket_failed", worker=self.name)
+            report_error(error, run_id=ticket.run_id, step_id=ticket.step_id)
             raise
 
     def _on_end(self, job_id: str, task: asyncio.Task[None]) -> None:

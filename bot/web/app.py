@@ -22,7 +22,7 @@ from bot.web.console.frame import plain_page
 from bot.web.console.render import STATIC, Templates
 from bot.web.context import Web
 from bot.web.deps import WebDeps
-from bot.web.errors import UNAVAILABLE, WebError, as_json, is_machine, not_found, not_valid
+from bot.web.errors import BUG, UNAVAILABLE, WebError, as_json, is_machine, not_found, not_valid
 from bot.web.guards import SignInNeeded
 from bot.web.limits import RETRY_AFTER_S
 from bot.web.live import Live
@@ -31,6 +31,7 @@ from bot.web.middleware import BoundedBody, SecurityHeaders
 from bot.web.people import People
 from bot.web.rate import FailureLimit
 from bot.web.sessions import Sessions
+from jobs.observe import report_error
 from jobs.store import StoreUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -154,6 +155,10 @@ def _answer_errors(app: FastAPI, templates: Templates) -> None:
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         return say(request, WebError(503, *UNAVAILABLE, headers))
 
+    async def on_bug(request: Request, error: Exception) -> Response:
+        report_error(error, path=_route_of(request))
+        return say(request, WebError(500, *BUG))
+
     async def on_sign_in(request: Request, _: Exception) -> Response:
         address = login.login_address(request)
         if request.headers.get("hx-request") == "true":
@@ -167,3 +172,9 @@ def _answer_errors(app: FastAPI, templates: Templates) -> None:
     app.add_exception_handler(RequestValidationError, on_not_valid)
     app.add_exception_handler(StoreUnavailableError, on_unavailable)
     app.add_exception_handler(SignInNeeded, on_sign_in)
+    app.add_exception_handler(Exception, on_bug)
+
+
+def _route_of(request: Request) -> str:
+    """Return the path's pattern: the path itself may hold what is nobody's business."""
+    return str(getattr(request.scope.get("route"), "path", ""))

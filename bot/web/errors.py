@@ -51,3 +51,7 @@ UNAVAILABLE = (
     "Muster cannot reach its store right now; nothing was changed.",
     "Send it again in a few seconds.",
 )
+BUG = (
+    "Something went wrong inside Muster; it is in the log.",
+    "Try again; if it stays so, report it with the lines from the log.",
+)

@@ -218,8 +218,10 @@ async def test_one_failure_is_forgotten_after_a_success() -> None:
     assert stage.shown[0][-1] == OVER
 
 
-async def test_store_that_is_away_is_waited_for() -> None:
-    """Looking fails for a moment; nothing is lost, and a bug in looking ends nothing either."""
+async def test_store_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking fails for a moment; nothing is lost, and a bug in looking is only reported."""
+    reported: list[str] = []
+    monkeypatch.setattr(module, "report_error", lambda error, **_: reported.append(str(error)))
     stage = Stage()
     stage.view = OVER
     stage.look_errors = [StoreUnavailableError("away"), PlatformError("odd"), ValueError("bug")]
@@ -227,6 +229,7 @@ async def test_store_that_is_away_is_waited_for() -> None:
         pass
 
     assert stage.shown == [[OVER]]
+    assert reported == ["bug"]
 
 
 async def test_superseded_leader_stops() -> None:

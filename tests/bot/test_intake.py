@@ -445,7 +445,7 @@ async def test_runs_that_are_down_do_not_lose_the_alert(
 async def test_bug_with_one_incident_does_not_hold_up_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A crash in one is logged; the next incident starts, and the first stays due."""
+    """A crash in one is reported; the next incident starts, and the first stays due."""
     claim = world.incidents.claim_start
 
     async def buggy(place: str, run_id: str, now: float, most: int) -> bool:
@@ -456,6 +456,8 @@ async def test_bug_with_one_incident_does_not_hold_up_others(
     arrivals = world.intake.arrivals("alertmanager", am_body())
     (outcome,) = await world.incidents.accept(arrivals, EPOCH)
     first = outcome.incident_id
+    reported: list[BaseException] = []
+    monkeypatch.setattr(intake_module, "report_error", lambda error, **_: reported.append(error))
     monkeypatch.setattr(world.incidents, "claim_start", buggy)
     world.now += 1
     await world.deliver(am_alert(service="payments"))
@@ -463,6 +465,7 @@ async def test_bug_with_one_incident_does_not_hold_up_others(
 
     assert len((await world.incident()).run_ids) == 1
     assert [incident.id for incident in await world.incidents.due()] == [first]
+    assert {type(error) for error in reported} == {ZeroDivisionError}
 
 
 async def test_large_delivery_leaves_some_starts_for_later() -> None:

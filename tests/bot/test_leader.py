@@ -121,9 +121,11 @@ async def test_work_runs_while_leading_and_stops_when_the_lease_is_lost() -> Non
     assert seat["holder"] is None
 
 
-async def test_work_that_fails_is_started_again() -> None:
-    """A bug or a lost store ends one turn, not the leading."""
+async def test_work_that_fails_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug or a lost store ends one turn, not the leading, and is reported."""
     turns: list[int] = []
+    reported: list[str] = []
+    monkeypatch.setattr(leader, "report_error", lambda error, **_: reported.append(str(error)))
 
     async def work(token: int) -> None:
         turns.append(token)
@@ -134,6 +136,8 @@ async def test_work_that_fails_is_started_again() -> None:
     leading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leading
+
+    assert reported[:2] == ["bug", "bug"]
 
 
 async def test_store_that_is_away_means_not_leading(monkeypatch: pytest.MonkeyPatch) -> None:

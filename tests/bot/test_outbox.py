@@ -8,6 +8,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from agents.domain import ThreadRef
+from bot import outbox
 from bot.outbox import (
     GIVE_UP_S,
     MAX_RETRY_S,
@@ -112,7 +113,7 @@ async def test_refused_post_is_tried_again_later() -> None:
 async def test_post_that_crashes_the_platform_holds_up_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A bug with one message is logged and retried; the next message goes out."""
+    """A bug with one message is reported and retried; the next message goes out."""
     sent = Sent()
     thread = await sent.thread()
     post = sent.platform.post
@@ -122,6 +123,8 @@ async def test_post_that_crashes_the_platform_holds_up_no_other(
             raise ZeroDivisionError
         return await post(thread, view, key)
 
+    reported: list[BaseException] = []
+    monkeypatch.setattr(outbox, "report_error", lambda error, **_: reported.append(error))
     monkeypatch.setattr(sent.platform, "post", buggy)
     await sent.outbox.enqueue(thread, NoteView("bad"), "bad")
     await sent.outbox.enqueue(thread, NoteView("good"), "good")
@@ -129,6 +132,7 @@ async def test_post_that_crashes_the_platform_holds_up_no_other(
 
     assert sent.platform.views(thread) == [NoteView("good")]
     assert [one.key for one in await sent.store.due(100)] == ["bad"]
+    assert [type(error) for error in reported] == [ZeroDivisionError]
 
 
 async def test_hopeless_post_is_laid_aside_after_a_day() -> None:

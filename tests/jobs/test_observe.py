@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from jobs import observe
-from jobs.observe import configure_logging, report_error
+from jobs.observe import configure_logging, flush_errors, report_error
 
 SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -91,6 +91,7 @@ def test_error_is_reported_only_with_sentry(monkeypatch: pytest.MonkeyPatch) -> 
     """Without Sentry nothing is imported for it; with it, run and step are tags."""
     monkeypatch.delitem(sys.modules, "sentry_sdk", raising=False)
     report_error(ValueError("x"), run_id="r")
+    flush_errors()
     assert "sentry_sdk" not in sys.modules
 
     told: list[Any] = []
@@ -105,9 +106,14 @@ def test_error_is_reported_only_with_sentry(monkeypatch: pytest.MonkeyPatch) -> 
         def set_tag(self, key: str, value: str) -> None:
             told.append((key, value))
 
-    fake = SimpleNamespace(isolation_scope=Scope, capture_exception=told.append)
+    fake = SimpleNamespace(
+        isolation_scope=Scope,
+        capture_exception=told.append,
+        flush=lambda timeout: told.append("flushed"),
+    )
     monkeypatch.setitem(sys.modules, "sentry_sdk", fake)
     error = ValueError("x")
     report_error(error, run_id="r")
+    flush_errors()
 
-    assert told == [("run_id", "r"), error]
+    assert told == [("run_id", "r"), error, "flushed"]

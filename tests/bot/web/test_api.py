@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from bot.desk import MAX_GOAL_CHARS
+from bot.web import app as app_module
 from bot.web.deps import Readiness
 from bot.web.limits import MAX_WEBHOOK_BYTES
 from jobs import commands as c
@@ -446,3 +447,24 @@ async def test_hostile_text_stays_text(house: House, client: httpx.AsyncClient) 
             assert "<img src=x" not in text, path
     assert json.dumps(HOSTILE)[1:-1] in (await client.get("/api/incidents", headers=token())).text
     assert BOB.name not in runs[0]["requester"]
+
+
+async def test_bug_in_a_request_is_reported(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client gets a sentence, and whoever keeps Muster gets the error with its route."""
+    reported: list[tuple[str, str]] = []
+
+    async def buggy(run_id: str) -> None:
+        raise ZeroDivisionError(run_id)
+
+    def report(error: BaseException, path: str) -> None:
+        reported.append((str(error), path))
+
+    monkeypatch.setattr(house.store, "load", buggy)
+    monkeypatch.setattr(app_module, "report_error", report)
+    transport = httpx.ASGITransport(house.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://muster.test") as client:
+        answer = await client.get("/api/runs/run-1", headers=token())
+
+    assert answer.status_code == 500
+    assert set(answer.json()) == {"error", "hint"}
+    assert reported == [("run-1", "/api/runs/{run_id}")]
