@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from config.catalogue import CatalogueError
 from config.settings import SettingsError, load_settings
 from jobs.assembly import run_workers
 from jobs.embedded import attach
@@ -25,7 +26,11 @@ def main() -> int:
             "same MUSTER_STATE_DIR.\n"
         )
         return 2
-    return run_workers(settings, url)
+    try:
+        return run_workers(settings, url)
+    except CatalogueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
 
 
 if __name__ == "__main__":
