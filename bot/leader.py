@@ -11,6 +11,8 @@ import os
 import socket
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
@@ -86,7 +88,7 @@ class RedisElection:
     def __init__(self, client: aioredis.Redis, *, lease_s: float = LEASE_S) -> None:
         self._client: Any = client
         self._lease_ms = int(lease_s * 1_000)
-        self._name = f"{socket.gethostname()}|{os.getpid()}|{uuid.uuid4().hex}"
+        self._name = f"{machine()}|{os.getpid()}|{uuid.uuid4().hex}"
         self._acquire: Any = client.register_script(_ACQUIRE)
         self._release: Any = client.register_script(_RELEASE)
 
@@ -109,11 +111,26 @@ class RedisElection:
         await self._release(keys=[KEY], args=[self._name])
 
 
+@cache
+def machine() -> str:
+    """Return what the processes whose ids this one can look up have in common.
+
+    Containers may share a host's name, and each counts its processes for itself: the boot and the
+    namespace of process ids tell them apart.
+    """
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with contextlib.suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return "/".join(parts)
+
+
 def is_dead(holder: str) -> bool:
     """Whether the holder was a process of this machine that no longer runs."""
-    host, _, rest = holder.partition("|")
+    where, _, rest = holder.partition("|")
     pid = rest.partition("|")[0]
-    return host == socket.gethostname() and pid.isdigit() and not psutil.pid_exists(int(pid))
+    return where == machine() and pid.isdigit() and not psutil.pid_exists(int(pid))
 
 
 async def lead(

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 import redis.asyncio as aioredis
 
 from bot import leader
-from bot.leader import Election, MemoryElection, RedisElection, is_dead, lead
+from bot.leader import Election, MemoryElection, RedisElection, is_dead, lead, machine
 from jobs.store import StoreUnavailableError
 from tests.bot.waiting import wait_for
 
@@ -81,16 +82,19 @@ class TestRedisElection(ElectionContract):
         """After a kill -9 nobody waits for the lease to run out."""
         child = await asyncio.create_subprocess_exec(sys.executable, "-c", "pass")
         await child.wait()
-        holder = f"{socket.gethostname()}|{child.pid}|x"
+        holder = f"{machine()}|{child.pid}|x"
         await redis_client.set(leader.KEY, holder, px=60_000)
 
         assert await RedisElection(redis_client).acquire() is not None
 
 
 def test_only_processes_of_this_machine_can_be_seen_dead() -> None:
-    """Of another machine nothing is known; a living process is alive."""
-    assert not is_dead("elsewhere|1|x")
-    assert not is_dead(f"{socket.gethostname()}|{os.getpid()}|x")
+    """Of another machine or container nothing is known; a living process is alive."""
+    nobody = max(psutil.pids()) + 1_000_000_000
+    assert not is_dead(f"elsewhere|{nobody}|x")
+    assert not is_dead(f"{socket.gethostname()}|{nobody}|x")
+    assert not is_dead(f"{machine()}|{os.getpid()}|x")
+    assert is_dead(f"{machine()}|{nobody}|x")
     assert not is_dead("rubbish")
 
 

@@ -16,6 +16,7 @@ from bot.platforms.console.store import (
     dump_view,
     load_view,
     message_id,
+    shown_version,
     standing,
     thread_id,
 )
@@ -57,6 +58,9 @@ class MemoryConsoleStore:
     async def edit(self, message_id: str, view: View, now: float) -> Message:
         """See `ConsoleStore.edit`."""
         old = self._messages[message_id]
+        version = shown_version(view)
+        if version is not None and version < (shown_version(old.view) or 0):
+            return old
         new = replace(old, view=load_view(dump_view(view)), edited_at=now, version=old.version + 1)
         self._messages[message_id] = new
         await self._touched(old.thread_id, message_id, view, now)

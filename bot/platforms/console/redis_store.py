@@ -23,6 +23,7 @@ from bot.platforms.console.store import (
     dump_view,
     load_view,
     message_id,
+    shown_version,
     standing,
     thread_id,
 )
@@ -158,6 +159,7 @@ class RedisConsoleStore:
         stands = standing(view)
         status, waits = (stands[0], int(stands[1])) if stands else ("-", 0)
         data = dump_view(view)
+        version = shown_version(view)
         fields = _pairs(
             await self._put(
                 keys=[
@@ -169,7 +171,7 @@ class RedisConsoleStore:
                 ],
                 args=[
                     *(mode, message_id, thread_id, name, data, repr(now)),
-                    *(status, waits, FEED_LENGTH),
+                    *(status, waits, FEED_LENGTH, "-" if version is None else version),
                 ],
             )
         )

@@ -75,7 +75,10 @@ class ConsoleStore(Protocol):
         """Post once per key; KeyError when there is no such thread."""
 
     async def edit(self, message_id: str, view: View, now: float) -> Message:
-        """Replace what a message shows; KeyError when there is no such message."""
+        """Replace what a message shows; KeyError when there is no such message.
+
+        A run's card never goes back: of two leaders for a moment the late one changes nothing.
+        """
 
     async def channels(self) -> list[str]:
         """Return the channels that have threads, by name."""
@@ -126,6 +129,11 @@ def load_view(data: bytes) -> View:
 
 
 _OUTER: TypeAdapter[dict[str, dict[str, Any]]] = TypeAdapter(dict[str, dict[str, Any]])
+
+
+def shown_version(view: View) -> int | None:
+    """Return how far a view has come; None for one that is never behind another."""
+    return view.version if isinstance(view, RunView) else None
 
 
 def standing(view: View) -> tuple[str, bool] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import redis.asyncio as aioredis
 
@@ -124,6 +126,24 @@ async def test_an_edit_makes_the_next_version(store: ConsoleStore) -> None:
 
     assert stored == edited
     assert (stored.version, stored.posted_at, stored.edited_at) == (2, 2.0, 3.25)
+
+
+async def test_a_card_never_goes_back(store: ConsoleStore) -> None:
+    """An edit by a leader that was replaced comes late and changes nothing, nor tells anybody."""
+    thread = await store.open_thread("incidents", "Down", "k1", 1.0)
+    message = await store.post(thread.id, RUN, "card", 2.0)
+    ended = replace(RUN, version=9, status=Status.SUCCEEDED)
+    await store.edit(message.id, ended, 3.0)
+    cursor = await store.cursor()
+
+    late = await store.edit(message.id, replace(RUN, version=8), 4.0)
+
+    assert late.view == ended
+    assert (await store.messages(thread.id))[0].view == ended
+    assert await store.cursor() == cursor
+    found = await store.thread(thread.id)
+    assert found is not None
+    assert found.status == "succeeded"
 
 
 async def test_the_feed_tells_every_change_once(store: ConsoleStore) -> None:
