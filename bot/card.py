@@ -264,7 +264,7 @@ def _run_urgency(shown: RunView | None, new: RunView) -> Urgency:
 
 def _asked(view: RunView) -> list[tuple[object, ...]]:
     approvals = [(a.id, a.status, a.revision, a.votes, a.escalated_at) for a in view.approvals]
-    return [*approvals, *((question.id, question.answer) for question in view.questions)]
+    return [*approvals, *((q.id, q.answer, q.escalated_at, q.is_closed) for q in view.questions)]
 
 
 def _statuses(view: RunView) -> list[tuple[str, str]]:

@@ -40,6 +40,8 @@ def _line(run: Run, event: e.Event) -> str:
             return f"  ! {run.approvals[event.approval_id].title}: {event.status}{by}"
         case e.QuestionAsked(question=question):
             return f"  ? {question.text}"
+        case e.QuestionEscalated():
+            return "  ! Nobody answered so far: others are asked too"
         case e.CallFinished():
             call = run.calls[event.key]
             return f"  ! {call_text(call)}: {call.status}"

@@ -26,6 +26,7 @@ from bot.views import (
 from config.contents import Catalogue
 from jobs.approvals import approvers_text
 from jobs.incidents import AlertState, Incident
+from jobs.questions import answerers_text
 from jobs.state import (
     TERMINAL,
     Approval,
@@ -150,7 +151,7 @@ def _headline(run: Run) -> str:
     waiting = [_approval_title(run, a) for a in run.approvals.values() if _is_open(a)]
     if waiting:
         return f"Waiting for approval: {_first_of(waiting)}"
-    questions = [q.text for q in run.questions.values() if q.answer is None and not q.is_cancelled]
+    questions = [q.text for q in run.questions.values() if q.is_open]
     if questions:
         return f"Waiting for an answer: {_first_of(questions)}"
     leaves = [step for step in run.all_steps() if not run.steps[step.id].children]
@@ -320,12 +321,10 @@ def _question_view(run: Run, question: Question) -> QuestionView:
         answer=question.answer,
         answered_by=question.answered_by,
         answerers=answerers_text(question),
+        expires_at=question.expires_at,
+        escalated_at=question.escalated_at,
+        is_closed=question.answer is None and not question.is_open,
     )
-
-
-def answerers_text(question: Question) -> str:
-    """Return who may answer, for people: `group oncall`; empty when anybody may."""
-    return " or ".join([*(f"group {group}" for group in question.groups), *question.users])
 
 
 def answer_view(

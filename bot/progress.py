@@ -21,7 +21,7 @@ from bot.progress_store import Cursors, ProgressStore
 from bot.views import NoteView
 from jobs.approvals import approvers_text
 from jobs.incident_store import IncidentStore
-from jobs.state import Approval, ApprovalStatus, Run, Terms
+from jobs.state import Approval, ApprovalStatus, Question, Run, Terms
 from jobs.store import Store, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -105,6 +105,10 @@ class Progress:
             if approval.status is ApprovalStatus.PENDING and approval.escalated_at is not None:
                 key = f"{run.id}:escalation:{approval.id}"
                 await self._outbox.enqueue(run.goal.thread, escalation_note(approval), key)
+        for question in run.questions.values():
+            if question.is_open and question.escalated_at is not None:
+                key = f"{run.id}:escalation:{question.id}"
+                await self._outbox.enqueue(run.goal.thread, question_note(question), key)
         if not run.is_over:
             return
         answer = self._present.answer_view(run, await self.store.evidence(run.id))
@@ -135,6 +139,17 @@ def escalation_note(approval: Approval) -> NoteView:
         text=f"Still undecided: {approval.title or approval.step_id}. Now {next_people} may too.",
         tone="warning",
         mentions=(*terms.escalate_users, *(f"group:{group}" for group in terms.escalate_groups)),
+    )
+
+
+def question_note(question: Question) -> NoteView:
+    """Return the message that pings the next people when nobody answered."""
+    users, groups = question.escalate_users, question.escalate_groups
+    next_people = approvers_text(Terms(users=users, groups=groups))
+    return NoteView(
+        text=f"Still unanswered: {question.text} Now {next_people} may answer too.",
+        tone="warning",
+        mentions=(*users, *(f"group:{group}" for group in groups)),
     )
 
 

@@ -80,7 +80,7 @@ def card(run: Mapping[str, Any], now: float) -> Group:
     parts += [
         Text(plain(f"Asks: {question['text']}"))
         for question in run["questions"]
-        if not question["answer"]
+        if not question["answer"] and not question.get("is_closed")
     ]
     return Group(*parts)
 

@@ -79,6 +79,15 @@ class QuestionView:
     answer: str | None = None
     answered_by: str = ""
     answerers: str = ""
+    expires_at: float | None = None
+    escalated_at: float | None = None
+    is_closed: bool = False
+    """Nobody answered, and nobody may any more."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits for an answer."""
+        return self.answer is None and not self.is_closed
 
 
 @dataclass(frozen=True, slots=True)

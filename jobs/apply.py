@@ -228,6 +228,11 @@ def _approval_refused(run: Run, event: e.ApprovalRefused) -> Run:
     return _approval(run, approval.id, refusals=approval.refusals + 1)
 
 
+def _question(run: Run, question_id: str, **changes: Any) -> Run:
+    question = replace(run.questions[question_id], **changes)
+    return replace(run, questions=_put(run.questions, question_id, question))
+
+
 def _question_asked(run: Run, event: e.QuestionAsked) -> Run:
     question = event.question
     run = replace(run, questions=_put(run.questions, question.id, question))
@@ -235,13 +240,14 @@ def _question_asked(run: Run, event: e.QuestionAsked) -> Run:
 
 
 def _question_answered(run: Run, event: e.QuestionAnswered) -> Run:
-    question = replace(
-        run.questions[event.question_id],
+    run = _question(
+        run,
+        event.question_id,
         answer=event.answer,
         answered_by=event.by,
         answered_at=event.at,
     )
-    run = replace(run, questions=_put(run.questions, question.id, question))
+    question = run.questions[event.question_id]
     if not question.call_key:
         return run
     call = replace(
@@ -251,6 +257,14 @@ def _question_answered(run: Run, event: e.QuestionAnswered) -> Run:
         error="" if event.answer != "skip" else f"skipped by {event.by}: outcome unknown",
     )
     return replace(run, calls=_put(run.calls, call.key, call))
+
+
+def _question_expired(run: Run, event: e.QuestionExpired) -> Run:
+    return _question(run, event.question_id, expired_at=event.at)
+
+
+def _question_escalated(run: Run, event: e.QuestionEscalated) -> Run:
+    return _question(run, event.question_id, escalated_at=event.at)
 
 
 def _call_intended(run: Run, event: e.CallIntended) -> Run:
@@ -289,7 +303,7 @@ def _run_stopped(run: Run, event: e.RunStopped) -> Run:
         stopped_by=event.by,
         stop_reason=event.reason,
         questions={
-            key: question if question.answer else replace(question, is_cancelled=True)
+            key: replace(question, is_cancelled=True) if question.is_open else question
             for key, question in run.questions.items()
         },
     )
@@ -318,6 +332,8 @@ _APPLY: Mapping[type, Callable[[Run, Any], Run]] = {
     e.ApprovalRefused: _approval_refused,
     e.QuestionAsked: _question_asked,
     e.QuestionAnswered: _question_answered,
+    e.QuestionExpired: _question_expired,
+    e.QuestionEscalated: _question_escalated,
     e.CallIntended: _call_intended,
     e.CallFinished: _call_finished,
     e.SignalReceived: _signal_received,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -12,13 +12,15 @@ from agents.domain import JsonObject, Step
 from agents.policy import Query, Ruling, is_tainted, rule, speaks_of_taint
 from agents.redact import redact
 from agents.tool import Effect
-from config.specs import ApproversSpec, PolicySpec, ServicesFile, Verdict
+from config.specs import PolicySpec, ServicesFile, Verdict
 from jobs import commands as c
 from jobs.patience import patiently
 from jobs.state import Approval, ApprovalStatus, Call, ProposedCall, Question, Run, Terms
 from jobs.store import Lease, Store
 from jobs.summary import call_text
 
+ANSWER_WITHIN_S = 86_400.0
+"""How long a question about a write waits that nobody had to approve."""
 UNKNOWN_OPTIONS = ("done", "retry", "skip")
 
 
@@ -198,16 +200,17 @@ async def about_unknown(
 ) -> c.AskQuestion:
     """Return the question about a write whose outcome nobody saw.
 
-    It goes to those who may approve the call, because "retry" is a decision to run it again.
+    It goes to those who may approve the call, because "retry" is a decision to run it again, and
+    it expires and escalates like its approval.
     """
     approval = run.approvals.get(call.approval_id)
     if approval is not None:
-        users, groups = approval.terms.users, approval.terms.groups
+        terms = _asked_again(approval, now)
     else:
         agent = run.steps[call.step_id].agent
         ruling = await ruling_of(store, rules, run, agent, call.tool, Effect.WRITES, call.args)
-        approvers = ruling.approval.approvers if ruling.approval else ApproversSpec()
-        users, groups = approvers.users, approvers.groups
+        is_asked = ruling.approval is not None
+        terms = terms_of(ruling, now) if is_asked else Terms(expires_at=now + ANSWER_WITHIN_S)
     text = (
         f"{redact(call_text(call))} was begun, and then {why}: nobody saw "
         "whether it took effect. Look, then say: done (it did), retry (run it again) or "
@@ -222,10 +225,31 @@ async def about_unknown(
             text=text,
             options=UNKNOWN_OPTIONS,
             call_key=call.key,
-            users=users,
-            groups=groups,
+            users=terms.users,
+            groups=terms.groups,
             asked_at=now,
+            expires_at=terms.expires_at,
+            escalate_at=terms.escalate_at,
+            escalate_users=terms.escalate_users,
+            escalate_groups=terms.escalate_groups,
         ),
+    )
+
+
+def _asked_again(approval: Approval, now: float) -> Terms:
+    """Return the terms of an approval as of now; whom it was escalated to may still decide."""
+    terms = approval.terms
+    users, groups = terms.users, terms.groups
+    if approval.escalated_at is not None:
+        users = tuple(dict.fromkeys((*users, *terms.escalate_users)))
+        groups = tuple(dict.fromkeys((*groups, *terms.escalate_groups)))
+    later = now - approval.requested_at
+    return replace(
+        terms,
+        users=users,
+        groups=groups,
+        expires_at=None if terms.expires_at is None else terms.expires_at + later,
+        escalate_at=None if terms.escalate_at is None else terms.escalate_at + later,
     )
 
 

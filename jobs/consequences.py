@@ -84,6 +84,12 @@ def _timers(run: Run) -> dict[TimerKey, float]:
                 timers[(TimerKind.EXPIRY, key)] = terms.expires_at
             if terms.escalate_at is not None and approval.escalated_at is None:
                 timers[(TimerKind.ESCALATION, key)] = terms.escalate_at
+    for key, question in run.questions.items():
+        if question.is_open:
+            if question.expires_at is not None:
+                timers[(TimerKind.EXPIRY, key)] = question.expires_at
+            if question.escalate_at is not None and question.escalated_at is None:
+                timers[(TimerKind.ESCALATION, key)] = question.escalate_at
     return timers
 
 

@@ -223,6 +223,26 @@ class QuestionAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionExpired:
+    """Nobody answered in time; the step fails."""
+
+    at: float
+    question_id: str
+    type: Literal["question_expired"] = "question_expired"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionEscalated:
+    """Nobody answered for a while; others were pinged."""
+
+    at: float
+    question_id: str
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    type: Literal["question_escalated"] = "question_escalated"
+
+
+@dataclass(frozen=True, slots=True)
 class CallIntended:
     """A writing call is about to run."""
 
@@ -298,6 +318,8 @@ Event = (
     | ApprovalRefused
     | QuestionAsked
     | QuestionAnswered
+    | QuestionExpired
+    | QuestionEscalated
     | CallIntended
     | CallFinished
     | SignalReceived

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jobs import approvals
+from jobs import approvals, questions
 from jobs import commands as c
 from jobs import events as e
 from jobs.advance import advance, queued
@@ -201,35 +201,6 @@ def _decide_approval(run: Run, command: c.Decide, now: float) -> list[e.Event]:
     return approvals.decide(run, command, now)
 
 
-def _answer_question(run: Run, command: c.AnswerQuestion, now: float) -> list[e.Event]:
-    question = run.questions.get(command.question_id)
-    if question is None:
-        raise Refused(Refusal.UNKNOWN, f"There is no question {command.question_id}.")
-    if question.answer is not None:
-        raise Refused(
-            Refusal.ALREADY_DECIDED, f"{question.answered_by} already answered: {question.answer}."
-        )
-    _require_going(run)
-    _require_not_stopped(run)
-    if question.is_cancelled:
-        raise Refused(Refusal.RUN_OVER, "This question was cancelled with its step.")
-    limited = question.users or question.groups
-    if limited and not approvals.is_approver(command.person, question.users, question.groups):
-        names = [f"group {group}" for group in question.groups] + list(question.users)
-        raise Refused(Refusal.NOT_ALLOWED, f"Only {' or '.join(names)} may answer this.")
-    if question.options and command.answer not in question.options:
-        raise Refused(Refusal.INVALID, f"Answer one of: {', '.join(question.options)}.")
-    return [
-        e.QuestionAnswered(
-            at=now,
-            question_id=question.id,
-            answer=command.answer[:MAX_SENTENCE_CHARS],
-            by=command.person.name,
-        ),
-        queued(question.step_id, run.steps[question.step_id], now),
-    ]
-
-
 def _require_not_stopped(run: Run) -> None:
     if run.stopped_by:
         raise Refused(Refusal.RUN_OVER, f"The run was stopped by {run.stopped_by}.")
@@ -267,9 +238,14 @@ def _fire_timer(run: Run, command: c.FireTimer, now: float) -> list[e.Event]:
         state = run.steps.get(command.key)
         is_due = state is not None and state.status is Status.PENDING and state.retry_at
         return [queued(command.key, state, now)] if state is not None and is_due else []
+    question = run.questions.get(command.key)
     if command.kind is c.TimerKind.EXPIRY:
+        if question is not None:
+            return questions.expire(run, question, now)
         return approvals.expire(run, command.key, now)
     if command.kind is c.TimerKind.ESCALATION:
+        if question is not None:
+            return questions.escalate(question, now)
         return approvals.escalate(run, command.key, now)
     if run.stopped_by:
         return []
@@ -290,7 +266,7 @@ _DECIDE: Mapping[type, Callable[[Run, Any, float], list[e.Event]]] = {
     c.Decide: _decide_approval,
     c.EditCall: approvals.edit,
     c.NoteRefusal: approvals.note_refusal,
-    c.AnswerQuestion: _answer_question,
+    c.AnswerQuestion: questions.answer,
     c.StopRun: _stop_run,
     c.Signal: _signal,
     c.FireTimer: _fire_timer,

@@ -149,7 +149,8 @@ class Approval:
 class Question:
     """What a step asks a person; `call_key` when it is about a write of unknown outcome.
 
-    `users` and `groups` may answer; when both are empty, anybody who may see the run.
+    `users` and `groups` may answer; when both are empty, anybody who may see the run. Nobody may
+    any more once it has an answer, has expired or was cancelled.
     """
 
     id: str
@@ -164,6 +165,25 @@ class Question:
     is_cancelled: bool = False
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    expires_at: float | None = None
+    expired_at: float | None = None
+    escalate_at: float | None = None
+    escalate_users: tuple[str, ...] = ()
+    escalate_groups: tuple[str, ...] = ()
+    escalated_at: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits for an answer."""
+        return self.answer is None and self.expired_at is None and not self.is_cancelled
+
+    @property
+    def answerers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The users and groups who may answer by now; both empty: anybody who may see the run."""
+        is_limited = bool(self.users or self.groups)
+        if not is_limited or self.escalated_at is None:
+            return self.users, self.groups
+        return (*self.users, *self.escalate_users), (*self.groups, *self.escalate_groups)
 
 
 class CallStatus(StrEnum):

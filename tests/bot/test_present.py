@@ -9,9 +9,10 @@ import pytest
 
 from agents.domain import Answer, Cite, Claim, Evidence, JsonObject, Moment, Plan
 from agents.plan import plan_from_workflow
-from bot.present import Presenter, answerers_text, headline
+from bot.present import Presenter, headline
 from jobs import commands as c
 from jobs.incidents import fold, held_back
+from jobs.questions import answerers_text
 from jobs.run import apply_all, begin, decide, start
 from jobs.state import Approval, ProposedCall, Question, Run, Status, Terms
 from tests.bot.samples import ALICE, CATALOGUE, INCIDENT, NOW, TOOLBOX

@@ -28,6 +28,7 @@ from bot.progress_store import (
 )
 from bot.views import AnswerView, IncidentView, NoteView, RunView, View
 from jobs.commands import (
+    AskQuestion,
     FinishStep,
     FireTimer,
     NoteRefusal,
@@ -41,7 +42,7 @@ from jobs.memory_store import MemoryStore
 from jobs.redis_client import connect
 from jobs.redis_store import RedisStore
 from jobs.service import Runs
-from jobs.state import Approval, ProposedCall, Terms
+from jobs.state import Approval, ProposedCall, Question, Terms
 from jobs.store import Store, StoreUnavailableError
 from tests.bot.samples import ALICE, CATALOGUE, INCIDENT, TOOLBOX, am_alert, am_body
 from tests.bot.waiting import PATIENCE_S, wait_for
@@ -287,6 +288,25 @@ async def test_escalation_pings_the_next_people_once(stage: Stage) -> None:
     assert note.mentions == ("console:bob", "group:leads")
     assert "roll back checkout" in note.text
     assert "group leads" in note.text
+
+
+async def test_escalated_question_pings_the_next_people_once(stage: Stage) -> None:
+    """When nobody answered, a note names who may answer now."""
+    thread = await stage.platform.open_thread("incidents", "why", RUN_ID)
+    await stage.runs.start(RUN_ID, replace(GOAL, thread=thread), plan_from_workflow(INCIDENT))
+    await stage.runs.send(RUN_ID, StartStep("logs", 1, "w"))
+    question = Question("q-1", "logs", "Did it?", groups=("oncall",), escalate_groups=("leads",))
+    await stage.runs.send(RUN_ID, AskQuestion("logs", 1, question))
+    await stage.runs.send(RUN_ID, FireTimer(TimerKind.ESCALATION, "q-1"))
+    async with stage.leading():
+        await wait_for(lambda: len(stage.shown(thread, NoteView)) == 1)
+        await stage.runs.send(RUN_ID, StopRun(ALICE))
+        await wait_for(stage.is_over(thread))
+
+    (note,) = stage.shown(thread, NoteView)
+    assert isinstance(note, NoteView)
+    assert note.mentions == ("group:leads",)
+    assert note.text == "Still unanswered: Did it? Now group leads may answer too."
 
 
 async def test_many_runs_at_once_each_have_one_card_and_answer(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from jobs import commands as c
 from jobs.broker import Ticket
 from jobs.commands import TimerKind
 from jobs.consequences import Consequences, consequences
-from jobs.state import Run, Terms
+from jobs.state import Question, Run, Terms
 from jobs.store import Lease
 from tests.jobs.plans import ALICE, NOW, approve, asked, finish, plan, send, started, step, take
 
@@ -81,6 +81,22 @@ def test_approval_opens_with_its_timers_and_closes_with_them() -> None:
     assert of(run, escalated).timers_cleared == {escalation}
     assert of(escalated, decided).timers_cleared == {expiry}
     assert of(escalated, decided).approvals_closed == {approval.id}
+
+
+def test_question_has_its_timers_while_it_is_open() -> None:
+    """Expiry and escalation wait exactly as long as somebody may still answer."""
+    question = Question(
+        "q-1", "a", "Which?", expires_at=NOW + 9, escalate_at=NOW + 3, escalate_groups=("leads",)
+    )
+    before = take(started(PLAN), "a")
+    run = send(before, c.AskQuestion("a", 1, question))
+    escalated = send(run, c.FireTimer(TimerKind.ESCALATION, "q-1"), NOW + 3)
+    answered = send(escalated, c.AnswerQuestion("q-1", ALICE, "this one"), NOW + 4)
+
+    expiry, escalation = (TimerKind.EXPIRY, "q-1"), (TimerKind.ESCALATION, "q-1")
+    assert of(before, run).timers_set == {expiry: NOW + 9, escalation: NOW + 3}
+    assert of(run, escalated).timers_cleared == {escalation}
+    assert of(escalated, answered).timers_cleared == {expiry}
 
 
 def test_ended_run_leaves_nothing_behind() -> None:

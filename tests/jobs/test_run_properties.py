@@ -165,7 +165,14 @@ class World:
         if call is not None and call.status is CallStatus.INTENDED:
             if kind == "unsafe_write":
                 question = Question(
-                    f"q-{step_id}-{attempt}", step_id, "?", ("done", "retry", "skip"), key, self.now
+                    id=f"q-{step_id}-{attempt}",
+                    step_id=step_id,
+                    text="?",
+                    options=("done", "retry", "skip"),
+                    call_key=key,
+                    asked_at=self.now,
+                    expires_at=self.now + 60,
+                    escalate_at=self.now + 30,
                 )
                 await self.send(c.AskQuestion(step_id, attempt, question))
                 return
@@ -276,7 +283,7 @@ def waits_for_something_named(run: Run) -> bool:
             asked = any(
                 a.step_id == step_id and a.status is ApprovalStatus.PENDING
                 for a in run.approvals.values()
-            ) or any(q.step_id == step_id and q.answer is None for q in run.questions.values())
+            ) or any(q.step_id == step_id and q.is_open for q in run.questions.values())
             if not asked:
                 return False
     return True

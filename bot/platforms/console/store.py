@@ -143,7 +143,7 @@ def standing(view: View) -> tuple[str, bool] | None:
     """
     if isinstance(view, RunView):
         waits = any(approval.status == "pending" for approval in view.approvals) or any(
-            question.answer is None for question in view.questions
+            question.is_open for question in view.questions
         )
         return view.status.value, waits and view.ended_at is None
     return None

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from agents.domain import Evidence, Step
 from bot.desk import Desk, OpenApproval, obstacle
 from bot.platforms.console.store import Message
-from bot.present import answerers_text
 from bot.views import RunView
 from bot.web.console.render import Templates
 from bot.web.context import Web
@@ -30,8 +29,8 @@ from bot.web.live import EVERYTHING, Thing
 from bot.web.sessions import Session
 from bot.web.show import graph, log, spans
 from config.expressions import ExpressionError, fill
-from jobs.approvals import is_approver
-from jobs.state import TERMINAL, Person, Question, Run, Status
+from jobs.questions import may_answer
+from jobs.state import TERMINAL, Person, Run, Status
 from jobs.summary import variables
 
 Blocks = dict[str, str]
@@ -178,7 +177,7 @@ class ThreadScreen:
 async def obstacles(parts: Parts, view: RunView, run: Run | None = None) -> dict[str, str]:
     """Return what keeps this person from deciding or answering each thing a run asks, by its id."""
     is_asking = any(approval.status == "pending" for approval in view.approvals) or any(
-        question.answer is None for question in view.questions
+        question.is_open for question in view.questions
     )
     if not is_asking or view.ended_at is not None:
         return {}
@@ -186,15 +185,7 @@ async def obstacles(parts: Parts, view: RunView, run: Run | None = None) -> dict
     if run is None:
         return {}
     found = {one.id: obstacle(run, one, parts.person) for one in run.approvals.values()}
-    return found | {one.id: not_asked(one, parts.person) for one in run.questions.values()}
-
-
-def not_asked(question: Question, person: Person) -> str:
-    """Return why the person may not answer, as a sentence; empty when they may."""
-    is_limited = bool(question.users or question.groups)
-    if not is_limited or is_approver(person, question.users, question.groups):
-        return ""
-    return f"Only {answerers_text(question)} may answer this."
+    return found | {one.id: may_answer(one, parts.person) for one in run.questions.values()}
 
 
 class RunsScreen:

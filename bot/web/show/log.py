@@ -100,6 +100,10 @@ def _decision(event: e.Event) -> str:
             return f"Question asked: {event.question.text}"
         case e.QuestionAnswered():
             return f"{event.by} answered: {event.answer}"
+        case e.QuestionExpired():
+            return "Nobody answered in time"
+        case e.QuestionEscalated():
+            return f"Question escalated to {', '.join([*event.groups, *event.users]) or 'nobody'}"
         case _:
             return _action(event)
 

@@ -81,6 +81,8 @@ def test_every_event_has_words() -> None:
         e.ApprovalRefused(1, "ap", "p", "Eve", "not_allowed"),
         e.QuestionAsked(1, Question("q", "a", "Done?")),
         e.QuestionAnswered(1, "q", "done", "Alice"),
+        e.QuestionExpired(1, "q"),
+        e.QuestionEscalated(1, "q", (), ("leads",)),
         e.CallIntended(1, "k", "a", "t", {"x": 1}, "d"),
         e.CallFinished(1, "k", False, error="boom"),
         e.SignalReceived(1, Moment(1, "resolved")),
