@@ -40,6 +40,7 @@ from agents.tool import (
     OutcomeUnknownError,
     Tool,
     ToolContext,
+    ToolError,
     ToolFailed,
     ToolResult,
     ToolRetry,
@@ -74,11 +75,15 @@ async def call(
     """
     arguments = parse_arguments(tool, raw_arguments)
     bounds = limits or tool.limits
-    if tool.is_confined:
-        result = await run_confined(tool, arguments, context, bounds)
-    else:
-        result = await _run_here(tool, arguments, context, bounds)
     known = tuple(secrets)
+    try:
+        if tool.is_confined:
+            result = await run_confined(tool, arguments, context, bounds)
+        else:
+            result = await _run_here(tool, arguments, context, bounds)
+    except ToolError as error:
+        error.args = (redact(str(error), known),)
+        raise
     return replace(
         result,
         text=cut(redact(result.text, known), min(MAX_TEXT_CHARS, bounds.output_kib * 1024)),

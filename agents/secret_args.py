@@ -6,17 +6,18 @@ with a secret in its arguments is not made at all; tools get their secrets from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import JsonValue
 
 from agents.redact import redact
 
 
-def secret_argument(args: Mapping[str, JsonValue]) -> str:
-    """Return the name of an argument that looks like a secret; empty when none does."""
+def secret_argument(args: Mapping[str, JsonValue], secrets: Iterable[str] = ()) -> str:
+    """Return the name of an argument that is or looks like a secret; empty when none does."""
+    known = tuple(secrets)
     for name, value in args.items():
-        if any(redact(text) != text for text in _written(name, value)):
+        if any(redact(text, known) != text for text in _written(name, value)):
             return name
     return ""
 

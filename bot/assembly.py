@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time
 from typing import Any
@@ -37,6 +37,7 @@ from bot.progress_store import RedisProgressStore
 from bot.retention import Retention
 from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
+from config.confidential import known_secrets
 from config.contents import Catalogue
 from config.settings import Settings
 from jobs.assembly import all_tools, read_catalogue, rules_of
@@ -62,6 +63,8 @@ class BotProcess:
     environ: Mapping[str, str]
     redis_url: str
     catalogue: Catalogue
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What is taken out of goals and alerts."""
 
     async def serve(self) -> None:
         """Serve until SIGTERM or Ctrl-C."""
@@ -77,7 +80,11 @@ class BotProcess:
         posts = RedisOutboxStore(client)
         outbox = Outbox(posts, platforms)
         intake = Intake(
-            catalogue=self.catalogue, runs=runs, incidents=incidents, platforms=platforms
+            catalogue=self.catalogue,
+            runs=runs,
+            incidents=incidents,
+            platforms=platforms,
+            secrets=self.secrets,
         )
         progress = Progress(
             store=store,
@@ -96,7 +103,7 @@ class BotProcess:
             incidents=incidents,
             presenter=presenter,
             toolbox=toolbox,
-            rules=rules_of(self.catalogue),
+            rules=rules_of(self.catalogue, self.secrets),
         )
 
         async def lead_everything(token: int) -> None:
@@ -202,10 +209,13 @@ def channels(catalogue: Catalogue) -> tuple[str, ...]:
 
 def run_bot(settings: Settings, environ: Mapping[str, str], redis_url: str) -> int:
     """Run the bot process until it is told to stop; returns its exit code."""
-    configure_logging(settings.log_level, as_json=settings.log_json)
+    catalogue = read_catalogue(settings)
+    secrets = known_secrets(settings, catalogue.token_variables, environ, redis_url)
+    configure_logging(settings.log_level, as_json=settings.log_json, secrets=secrets)
     if settings.sentry_dsn is not None:
-        configure_sentry(settings.sentry_dsn.get_secret_value(), settings.environment, "bot")
-    process = BotProcess(settings, environ, redis_url, read_catalogue(settings))
+        dsn = settings.sentry_dsn.get_secret_value()
+        configure_sentry(dsn, settings.environment, "bot", secrets)
+    process = BotProcess(settings, environ, redis_url, catalogue, secrets)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(process.serve())
     return 0

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from agents.domain import Evidence, JsonObject
 from agents.sandbox import check_arguments
+from agents.secret_args import secret_argument
 from agents.tool import Toolbox, ToolContext, ToolRetry, UnknownToolError
 from bot.intake import Receipt, Submission
 from bot.present import Presenter
@@ -38,6 +39,7 @@ from jobs.store import StoredEvent
 log = structlog.get_logger(__name__)
 
 NOT_VALID = "Some arguments are not valid: mend them and save again."
+NOT_TO_BE_SHOWN = "It looks like a secret, and arguments are stored and shown: leave it out."
 MAX_GOAL_CHARS = 2_000
 MAX_COMMENT_CHARS = 1_000
 MAX_REASON_CHARS = 500
@@ -163,6 +165,8 @@ class Desk:
             return Outcome(Refusal.INVALID, NOT_VALID, run, {error.argument: str(error)})
         if checked == call.args:
             return Outcome(Refusal.INVALID, "Nothing was changed, so nothing was saved.", run)
+        if name := secret_argument(checked, self._rules.secrets):
+            return Outcome(Refusal.INVALID, NOT_VALID, run, {name: NOT_TO_BE_SHOWN})
         edited = replace(call, args=checked)
         if why := await objection(
             self.store, self._rules, run, approval, edited, tool.effect, is_edited=True

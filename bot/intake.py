@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -22,7 +22,7 @@ from bot.matching import Match, allowed_values, choices, convert, match
 from bot.platforms.port import Platform, PlatformBusyError, PlatformError
 from bot.routes import route_for
 from bot.sources import ALERT_SOURCES
-from bot.sources.base import BadDeliveryError
+from bot.sources.base import BadDeliveryError, without
 from config.contents import Catalogue
 from config.nearest import hint
 from config.specs import WorkflowSpec
@@ -99,6 +99,7 @@ class Intake:
         platforms: Mapping[str, Platform],
         clock: Callable[[], float] = time.time,
         starts_per_minute: int = MAX_STARTS_PER_MINUTE,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._catalogue = catalogue
         self._runs = runs
@@ -106,6 +107,7 @@ class Intake:
         self._platforms = platforms
         self._clock = clock
         self._starts_per_minute = starts_per_minute
+        self._secrets = secrets
         self._looked_past = 0
         """How many incidents at the head of those due stay due: `reconcile` looks behind them."""
         self._sources = {source.name: source for source in ALERT_SOURCES}
@@ -118,7 +120,7 @@ class Intake:
         known = await self._runs.store.load(run_id)
         if known is not None:
             return Submission(run_id, f"That goal was taken before; its run is {run_id}.")
-        text = redact(text.strip()[:MAX_GOAL_CHARS])
+        text = redact(text.strip()[:MAX_GOAL_CHARS], self._secrets)
         workflows = self._catalogue.workflows
         if not text:
             return Submission(None, "Say what is wanted, for example:", choices(workflows))
@@ -186,7 +188,10 @@ class Intake:
         if spec is None:
             known = hint(source_name, self._catalogue.sources) or "add it to sources.yaml"
             raise UnknownSourceError(f"There is no alert source {source_name!r}; {known}")
-        alerts = self._sources[spec.kind].parse(body, source_name, spec)
+        alerts = [
+            without(alert, self._secrets)
+            for alert in self._sources[spec.kind].parse(body, source_name, spec)
+        ]
         routes = self._catalogue.routes
         return [Arrival(alert, route_for(routes, alert)) for alert in alerts]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
@@ -42,6 +42,8 @@ class Rules:
 
     world: ServicesFile
     policies: tuple[PolicySpec, ...]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What the process was given and nobody may read in outputs and arguments."""
 
 
 def call_key(step_id: str, *path: str) -> str:

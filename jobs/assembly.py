@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time
 
@@ -13,6 +14,7 @@ from agents.tool import Toolbox
 from agents.tools import confined_tools
 from agents.tools.alerts import AlertBook, alert_tools
 from config.catalogue import load_catalogue
+from config.confidential import known_secrets
 from config.contents import Catalogue
 from config.settings import Settings
 from jobs.calling import Rules
@@ -51,6 +53,8 @@ class WorkerProcess:
     tools: Callable[[AlertBook], Toolbox] = all_tools
     lease_s: float = LEASE_S
     """How long a worker that is not heard of keeps its steps."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What is taken out of whatever tools give."""
 
     async def serve(self, name: str) -> None:
         """Be one worker until told to leave."""
@@ -60,7 +64,7 @@ class WorkerProcess:
             runs=runs,
             agents=self.catalogue.agents,
             toolbox=self.tools(RedisIncidentStore(client)),
-            rules=rules_of(self.catalogue),
+            rules=rules_of(self.catalogue, self.secrets),
             clock=time,
             worker=name,
             renew_s=self.lease_s / RENEWALS_PER_LEASE,
@@ -102,9 +106,9 @@ class WorkerProcess:
         release_worker(self.redis_url, name)
 
 
-def rules_of(catalogue: Catalogue) -> Rules:
+def rules_of(catalogue: Catalogue, secrets: tuple[str, ...] = ()) -> Rules:
     """Return what workers need of the catalogue besides agents."""
-    return Rules(world=catalogue.world, policies=catalogue.policies)
+    return Rules(world=catalogue.world, policies=catalogue.policies, secrets=secrets)
 
 
 def run_workers(settings: Settings, redis_url: str) -> int:
@@ -114,10 +118,13 @@ def run_workers(settings: Settings, redis_url: str) -> int:
 
 def make_process(settings: Settings, redis_url: str) -> WorkerProcess:
     """Return what the workers share, with logging set up for it."""
-    configure_logging(settings.log_level, as_json=settings.log_json)
+    catalogue = read_catalogue(settings)
+    secrets = known_secrets(settings, catalogue.token_variables, os.environ, redis_url)
+    configure_logging(settings.log_level, as_json=settings.log_json, secrets=secrets)
     if settings.sentry_dsn is not None:
-        configure_sentry(settings.sentry_dsn.get_secret_value(), settings.environment, "worker")
-    return WorkerProcess(settings, read_catalogue(settings), redis_url)
+        dsn = settings.sentry_dsn.get_secret_value()
+        configure_sentry(dsn, settings.environment, "worker", secrets)
+    return WorkerProcess(settings, catalogue, redis_url, secrets=secrets)
 
 
 def serve_workers(process: WorkerProcess) -> int:

@@ -98,7 +98,7 @@ class StepCalls:
         Raises Suspended, Denied, FencedOff, OutOfTime, TransientError. Other errors of the tool
         are part of the outcome.
         """
-        if name := secret_argument(args):
+        if name := secret_argument(args, self._rules.secrets):
             return _failed(refusal(tool.name, name))
         if tool.effect is Effect.WRITES:
             return await self._write(call_id, tool, args)
@@ -318,7 +318,9 @@ class StepCalls:
         memory_mib = min(tool.limits.memory_mib, max(self._step.memory_mib, MIN_MEMORY_MIB))
         timeout_s = min(tool.limits.timeout_s, self._time_left())
         limits = replace(tool.limits, memory_mib=memory_mib, timeout_s=timeout_s)
-        return await sandbox.call(replace(tool, limits=limits), args, self._context(key))
+        return await sandbox.call(
+            replace(tool, limits=limits), args, self._context(key), secrets=self._rules.secrets
+        )
 
     async def _keep(
         self, call_id: str, tool: Tool, args: JsonObject, result: ToolResult

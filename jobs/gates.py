@@ -98,7 +98,7 @@ async def _planned(
     target = filled(step, known)
     tool = tool_of(toolbox, target.tool)
     args = given(target.inputs)
-    if name := secret_argument(args):
+    if name := secret_argument(args, rules.secrets):
         raise StepError(refusal(tool.name, name))
     sandbox.check_arguments(tool, args, ToolContext(world=rules.world, now=run.started_at))
     agent = run.steps[step.id].agent

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,8 +16,10 @@ QUIET_LOGGERS = ("httpx", "httpcore", "uvicorn.access", "rq.worker", "asyncio")
 FLUSH_S = 2.0
 
 
-def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
-    """Send structlog and the standard library's records to stderr, redacted."""
+def configure_logging(
+    level: str = "INFO", *, as_json: bool = False, secrets: Sequence[str] = ()
+) -> None:
+    """Send structlog and the standard library's records to stderr, without `secrets` and such."""
     render: Any = (
         structlog.processors.JSONRenderer()
         if as_json
@@ -28,7 +31,7 @@ def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _redacted,
+            partial(_redacted, secrets=secrets),
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -36,7 +39,7 @@ def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacting("%(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(_Redacting(secrets))
     logging.basicConfig(level=level, handlers=[handler])
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -45,31 +48,35 @@ def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
 class _Redacting(logging.Formatter):
     """Takes secrets out of what libraries log, tracebacks included."""
 
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__("%(levelname)s %(name)s %(message)s")
+        self._secrets = secrets
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without secrets."""
-        return redact(super().format(record))
+        return redact(super().format(record), self._secrets)
 
 
 def _redacted(
-    _logger: Any, _method: str, event: MutableMapping[str, Any]
+    _logger: Any, _method: str, event: MutableMapping[str, Any], *, secrets: Sequence[str]
 ) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        event[key] = _clean(value)
+        event[key] = _clean(value, secrets)
     return event
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Any, secrets: Sequence[str]) -> Any:
     """Return any value without secrets; what is no JSON is told by its text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _clean(item) for key, item in value.items()}
+        return {str(key): _clean(item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(item) for item in value]
-    return redact(str(value))
+        return [_clean(item, secrets) for item in value]
+    return redact(str(value), secrets)
 
 
-def configure_sentry(dsn: str, environment: str, process: str) -> None:
+def configure_sentry(dsn: str, environment: str, process: str, secrets: Sequence[str] = ()) -> None:
     """Report errors to Sentry, without the integrations that guess and without secrets.
 
     With `auto_enabling_integrations` it would import every library it knows (3.4 s, 120 MB).
@@ -82,13 +89,13 @@ def configure_sentry(dsn: str, environment: str, process: str) -> None:
         auto_enabling_integrations=False,
         send_default_pii=False,
         include_local_variables=False,
-        before_send=_scrubbed,
+        before_send=partial(_scrubbed, secrets=secrets),
     )
     sentry_sdk.set_tag("process", process)
 
 
-def _scrubbed(event: Any, _hint: Any) -> Any:
-    return _clean(event)
+def _scrubbed(event: Any, _hint: Any, *, secrets: Sequence[str] = ()) -> Any:
+    return _clean(event, secrets)
 
 
 def report_error(error: BaseException, **tags: str) -> None:

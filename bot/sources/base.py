@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
@@ -106,6 +106,17 @@ def alert(
         ends_at=None if is_firing else ends_at,
         url=url[:MAX_URL_CHARS] if url.startswith(("http://", "https://")) else "",
         cut_off=cut_off,
+    )
+
+
+def without(one: Alert, secrets: Sequence[str]) -> Alert:
+    """Return the alert without any of these secrets. What it is told from others by stays."""
+    return replace(
+        one,
+        title=redact(one.title, secrets),
+        labels={name: redact(value, secrets) for name, value in one.labels.items()},
+        annotations={name: redact(value, secrets) for name, value in one.annotations.items()},
+        url=redact(one.url, secrets),
     )
 
 

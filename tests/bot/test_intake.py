@@ -32,7 +32,9 @@ EPOCH = 1_795_210_230.0
 class World:
     """Everything an intake stands between, in memory."""
 
-    def __init__(self, catalogue: Catalogue = CATALOGUE, most: int = 10) -> None:
+    def __init__(
+        self, catalogue: Catalogue = CATALOGUE, most: int = 10, secrets: tuple[str, ...] = ()
+    ) -> None:
         self.now = EPOCH
         self.platform = MemoryPlatform("console")
         self.incidents = MemoryIncidentStore()
@@ -44,6 +46,7 @@ class World:
             platforms={"console": self.platform},
             clock=self.clock,
             starts_per_minute=most,
+            secrets=secrets,
         )
 
     def clock(self) -> float:
@@ -512,3 +515,18 @@ async def test_resolved_while_it_waited_needs_no_run() -> None:
     incident = await world.incident()
     assert incident.waiting == "It was resolved before a run could start."
     assert not incident.is_due
+
+
+async def test_known_secret_in_alerts_and_goals_is_not_kept() -> None:
+    """A token of ours that somebody puts into a label or a goal is masked at the door."""
+    world = World(secrets=("open sesame",))
+
+    await world.deliver({**am_alert(), "annotations": {"summary": "say open sesame"}})
+    given = await world.intake.submit(
+        "why is checkout failing? open sesame", ALICE, "incidents", "k"
+    )
+
+    assert given.run_id is not None
+    runs = [await world.run(run_id) for run_id in await world.run_ids()]
+    assert len(runs) == 2
+    assert "sesame" not in repr((await world.incident(), runs))

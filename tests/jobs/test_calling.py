@@ -235,6 +235,35 @@ async def test_secret_in_an_argument_is_refused_and_stored_nowhere() -> None:
     assert not any(SECRET in text for text in stored)
 
 
+async def test_known_secret_is_kept_out_of_evidence_errors_and_arguments() -> None:
+    """What the worker was given is masked although it looks like any other words."""
+
+    async def tell(_: ToolContext, args: Args) -> str:
+        if args.text == "fail":
+            raise ToolFailed("refused: open sesame")
+        return "say open sesame"
+
+    world = World(policies=(ALLOW,), secrets=("open sesame",), behaviours={"look.at": tell})
+
+    run = await world.start(
+        plan(
+            tool_step("a"),
+            tool_step("b", inputs={"text": "fail"}),
+            tool_step("c", "act.once", inputs={"text": "open sesame"}),
+        )
+    )
+
+    assert (await world.store.evidence(RUN_ID))["ev-a-call"].text == "say [redacted]"
+    assert run.steps["a"].output == {
+        "text": "say [redacted]",
+        "count": 0,
+        "evidence_id": "ev-a-call",
+    }
+    assert run.steps["b"].error == "refused: [redacted]"
+    assert "its argument text looks like a secret" in run.steps["c"].error
+    assert [name for name, _ in world.called] == ["look.at", "look.at"]
+
+
 async def test_secret_in_an_edit_is_refused() -> None:
     """An approver cannot put a secret into arguments either."""
     world = World()

@@ -71,6 +71,22 @@ def test_what_libraries_log_is_cleaned(
     assert "connecting with [redacted]" in said
 
 
+def test_known_secrets_are_taken_out_whatever_they_look_like(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the process was given is masked in logs of ours, in those of libraries, in reports."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    configure_logging(secrets=["open sesame"])
+
+    structlog.get_logger().info("told", words=["say open sesame"])
+    logging.getLogger("some.library").warning("say %s", "open sesame")
+    event = observe._scrubbed({"message": "say open sesame"}, None, secrets=["open sesame"])
+
+    said = capsys.readouterr().err
+    assert "sesame" not in said + repr(event)
+    assert said.count("[redacted]") == 2
+
+
 def test_level_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     """Less serious events than asked for are not printed."""
     configure_logging("WARNING")

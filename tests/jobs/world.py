@@ -140,6 +140,7 @@ class World:
     """The idempotency key of each writing call."""
     tools: dict[str, Tool] = field(default_factory=dict)
     worker: str = "w1"
+    secrets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Put the tools in place."""
@@ -190,7 +191,7 @@ class World:
             runs=self.runs(),
             agents={spec.name: spec for spec in (*self.agents, ANSWERER)},
             toolbox=Toolbox(self.tools.values()),
-            rules=Rules(world=world, policies=self.policies),
+            rules=Rules(world=world, policies=self.policies, secrets=self.secrets),
             clock=self.clock,
             worker=self.worker,
         )

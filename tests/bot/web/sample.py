@@ -67,6 +67,7 @@ START = 1_763_674_200.0
 ALICE = Person("console:alice", "Alice", frozenset({"oncall"}))
 BOB = Person("console:bob", "Bob", frozenset({"leads"}))
 TOKENS = {"ALICE_TOKEN": "alice-secret", "BOB_TOKEN": "bob-secret", "HOOK_TOKEN": "hook-secret"}
+SECRETS = ("checkout-5ec2e75",)
 DEMO_KEY = "demo-key-1234"
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 RUN_ID = "run-inc-7f3a-1"
@@ -232,7 +233,7 @@ class House:
             incidents=self.incidents,
             presenter=self.presenter,
             toolbox=TOOLBOX,
-            rules=rules_of(self.catalogue),
+            rules=rules_of(self.catalogue, SECRETS),
         )
         self.app = create_app(
             WebDeps(

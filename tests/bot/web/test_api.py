@@ -323,6 +323,8 @@ async def test_an_edit_is_checked_field_by_field(client: httpx.AsyncClient, stor
     denied = await client.post(
         address, json={**edit, "args": {**args, "service": "payments"}}, headers=token()
     )
+    secret = {**args, "release": "5ec2e75", "service": "checkout-5ec2e75"}
+    shown = await client.post(address, json={**edit, "args": secret}, headers=token())
     edited = await client.post(address, json={**edit, "args": args}, headers=token())
     run = await story.house.runs.get(RUN_ID)
     old = await client.post(
@@ -333,6 +335,7 @@ async def test_an_edit_is_checked_field_by_field(client: httpx.AsyncClient, stor
     assert "pattern" in wrong.json()["fields"]["release"]
     assert same.status_code == 422
     assert unknown.json()["fields"] == {"release": "there is no release bad0000"}
+    assert "looks like a secret" in shown.json()["fields"]["service"]
     assert denied.json()["outcome"] == "not_allowed"
     assert "denied by policy (payments stays)" in denied.text
     assert edited.json()["outcome"] == "edited"

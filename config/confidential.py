@@ -1,0 +1,32 @@
+"""The secrets that a process was given: what must never be stored, shown, logged or reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
+
+from config.settings import Settings, variables
+
+
+def known_secrets(
+    settings: Settings,
+    token_variables: Iterable[str],
+    environ: Mapping[str, str],
+    *redis_urls: str,
+) -> tuple[str, ...]:
+    """Return each secret among the settings, the tokens the catalogue names, and Redis addresses.
+
+    An address in use may be another than the settings', that of an embedded Redis for one.
+    """
+    given = variables(environ)
+    found = {given[name] for name in token_variables if name in given}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            found.add(value.get_secret_value())
+    for url in (settings.redis_url or "", *redis_urls):
+        password = urlsplit(url).password or ""
+        found |= {password, unquote(password)}
+    return tuple(sorted(found - {""}))
