@@ -32,9 +32,10 @@ from jobs.commands import (
     StopRun,
 )
 from jobs.incident_store import IncidentStore
+from jobs.incidents import acknowledged
 from jobs.service import Runs, UnknownRunError
 from jobs.state import Approval, ApprovalStatus, Person, Run
-from jobs.store import StoredEvent
+from jobs.store import ConflictError, StoredEvent, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ MAX_COMMENT_CHARS = 1_000
 MAX_REASON_CHARS = 500
 MAX_ANSWER_CHARS = 2_000
 MAX_RUNS_LISTED = 200
+MAX_TRIES = 20
 LOADS_AT_ONCE = 16
 
 
@@ -62,7 +64,8 @@ class Takes(Protocol):
 class Outcome:
     """What a click led to.
 
-    `kind` is approved, recorded, denied, edited, answered, stopping, or the value of a Refusal;
+    `kind` is approved, recorded, denied, edited, answered, stopping, acknowledged, or the value of
+    a Refusal;
     `field_errors` says which arguments of an edit are wrong, by field (`""`: the whole).
     """
 
@@ -249,6 +252,25 @@ class Desk:
         """Return the incident, or None."""
         incident = await self._incidents.get(incident_id)
         return None if incident is None else self.present.incident_view(incident)
+
+    async def acknowledge(self, incident_id: str, person: Person) -> Outcome:
+        """Note that a person has seen an open incident; the first to say so stays noted."""
+        for _ in range(MAX_TRIES):
+            before = await self._incidents.get(incident_id)
+            if before is None:
+                return _unknown(f"There is no incident {incident_id[:80]}.")
+            if before.is_resolved:
+                sentence = "It is resolved already; there is nothing to acknowledge."
+                return Outcome(Refusal.ALREADY_DECIDED.value, sentence)
+            if before.acknowledged_by:
+                return Outcome("acknowledged", f"{before.acknowledged_by} has acknowledged it.")
+            try:
+                await self._incidents.update(before, acknowledged(before, person.name))
+            except ConflictError:  # an alert came in between
+                continue
+            log.info("incident_acknowledged", incident_id=incident_id, person=person.id)
+            return Outcome("acknowledged", "You have acknowledged it.")
+        raise StoreUnavailableError(f"incident {incident_id} changes too often; send it again")
 
     async def answer(self, run: Run) -> AnswerView | None:
         """Return the run's answer with its evidence, or None while it has none."""

@@ -364,6 +364,7 @@ def incident_view(incident: Incident) -> IncidentView:
         folded=incident.folded,
         run_ids=incident.run_ids,
         thread=incident.thread,
+        acknowledged_by=incident.acknowledged_by,
     )
 
 

@@ -159,6 +159,8 @@ class IncidentView:
     folded: int
     run_ids: tuple[str, ...]
     thread: ThreadRef | None = None
+    acknowledged_by: str = ""
+    """Who has seen it, while it is open."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,19 @@ def status_of(outcome: Outcome) -> int:
     return STATUS.get(outcome.kind, CONFLICT) if outcome.is_refusal else 200
 
 
-def outcome_json(outcome: Outcome) -> JSONResponse:
-    """Return the outcome, or an error that says why the click did not count."""
+def outcome_json(outcome: Outcome, unknown_hint: str = "") -> JSONResponse:
+    """Return the outcome, or an error that says why the click did not count.
+
+    `unknown_hint` says where to find what there is, when that is not among the approvals.
+    """
     if not outcome.is_refusal:
         return JSONResponse({"outcome": outcome.kind, "sentence": outcome.sentence})
+    hint = HINTS.get(outcome.kind, "Nothing was changed.")
+    if outcome.kind == Refusal.UNKNOWN.value and unknown_hint:
+        hint = unknown_hint
     body: dict[str, Any] = {
         "error": outcome.sentence,
-        "hint": HINTS.get(outcome.kind, "Nothing was changed."),
+        "hint": hint,
         "outcome": outcome.kind,
     }
     if outcome.field_errors:

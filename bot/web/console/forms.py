@@ -132,6 +132,12 @@ def router(web: Web, templates: Templates) -> APIRouter:
         form = await request.form()
         return await _say(request, await desk.stop(run_id, session.person, _text(form, "reason")))
 
+    @routes.post("/incidents/{incident_id}/acknowledge")
+    async def acknowledge(
+        incident_id: str, request: Request, session: Session = Depends(guards.form)
+    ) -> Response:
+        return await _say(request, await desk.acknowledge(incident_id, session.person))
+
     @routes.post("/theme")
     async def theme(request: Request, session: Session = Depends(guards.form)) -> Response:
         form = await request.form()

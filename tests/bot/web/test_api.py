@@ -471,3 +471,38 @@ async def test_bug_in_a_request_is_reported(house: House, monkeypatch: pytest.Mo
     assert answer.status_code == 500
     assert set(answer.json()) == {"error", "hint"}
     assert reported == [("run-1", "/api/runs/{run_id}")]
+
+
+async def test_an_incident_is_acknowledged_once(house: House, client: httpx.AsyncClient) -> None:
+    """The first person is noted; the next, and a repetition, change nothing."""
+    await client.post("/webhooks/alertmanager", json=delivery(), headers=HOOK)
+    (shown,) = (await client.get("/api/incidents", headers=token())).json()["incidents"]
+    path = f"/api/incidents/{shown['id']}"
+
+    first = await client.post(f"{path}/acknowledge", headers=token())
+    known = await house.incidents.get(shown["id"])
+    again = await client.post(f"{path}/acknowledge", headers=token())
+    other = await client.post(f"{path}/acknowledge", headers=token("bob"))
+    stranger = await client.post(f"{path}/acknowledge")
+
+    assert (first.status_code, first.json()["outcome"]) == (200, "acknowledged")
+    assert again.json()["outcome"] == other.json()["outcome"] == "acknowledged"
+    assert other.json()["sentence"] == "Alice has acknowledged it."
+    assert stranger.status_code == 401
+    now = (await client.get(path, headers=token())).json()
+    assert (now["status"], now["acknowledged_by"]) == ("acknowledged", "Alice")
+    assert await house.incidents.get(shown["id"]) == known
+
+
+async def test_an_incident_that_is_over_cannot_be_acknowledged(client: httpx.AsyncClient) -> None:
+    """Nor can one that never was: each is refused with what to do instead."""
+    for status in ("firing", "resolved"):
+        await client.post("/webhooks/alertmanager", json=delivery(status=status), headers=HOOK)
+    (shown,) = (await client.get("/api/incidents", headers=token())).json()["incidents"]
+
+    over = await client.post(f"/api/incidents/{shown['id']}/acknowledge", headers=token())
+    unknown = await client.post("/api/incidents/inc-none/acknowledge", headers=token())
+
+    assert (over.status_code, over.json()["outcome"]) == (409, "already_decided")
+    assert (unknown.status_code, unknown.json()["outcome"]) == (404, "unknown")
+    assert "GET /api/incidents" in unknown.json()["hint"]

@@ -375,6 +375,28 @@ async def test_an_incident_says_what_was_folded(house: House, client: httpx.Asyn
     assert "1 more notification of this incident came in after the first" in text
 
 
+async def test_an_incident_is_acknowledged_with_its_button(
+    house: House, client: httpx.AsyncClient
+) -> None:
+    """The card names who has seen it, and offers the button to nobody any more."""
+    csrf = await sign_in(client)
+    hook = {"Authorization": "Bearer hook-secret"}
+    await client.post("/webhooks/alertmanager", json=delivery(), headers=hook)
+    (incident,) = await house.incidents.list()
+    path = f"/incidents/{incident.id}/acknowledge"
+    offered = (await client.get("/incidents")).text
+
+    forged = await client.post(path, data={"csrf": "guess"})
+    said = await client.post(path, data={"csrf": csrf})
+
+    assert f'action="{path}"' in offered
+    assert forged.status_code == 403
+    assert "You have acknowledged it." in said.text
+    text = (await client.get("/incidents")).text
+    assert "acknowledged by Alice" in text
+    assert path not in text
+
+
 async def test_the_run_page_shows_everything(client: httpx.AsyncClient, story: Story) -> None:
     """Plan, time, inputs, outputs, evidence, decisions and log stand on one page."""
     await _asked(story)
