@@ -32,7 +32,6 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 log = structlog.get_logger(__name__)
 
 AGENTS_QUEUE = "agents"
-QUEUES = (AGENTS_QUEUE,)
 """One queue per class of worker: a worker that listens on two loses jobs when it is killed."""
 TICKET_FUNCTION = "jobs.worker.run_step"
 """The only function a ticket may name. It is stored with every ticket: never rename it."""
@@ -186,19 +185,6 @@ async def forget(client: aioredis.Redis, ticket: Ticket, queue: str = AGENTS_QUE
         pipe.lrem(intermediate_key(queue), 0, ticket.job_id)
         pipe.delete(job_key(ticket.job_id))
         await pipe.execute()
-
-
-async def send_stop(client: aioredis.Redis, ticket: Ticket) -> bool:
-    """Ask the worker that runs this ticket to cancel it; False if no worker runs it.
-
-    It is the same command that RQ's `send_stop_job_command` sends. It may get lost with a broken
-    connection, so the run must also be able to fence the step off.
-    """
-    name = await client.hget(job_key(ticket.job_id), "worker_name")
-    if not name:
-        return False
-    command = json.dumps({"command": "stop-job", "job_id": ticket.job_id})
-    return bool(await client.publish(command_channel(_text(name)), command))
 
 
 def read_command(message: Mapping[str, Any]) -> tuple[str, str]:

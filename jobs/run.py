@@ -20,7 +20,6 @@ __all__ = ["apply", "apply_all", "begin", "decide", "replay", "start"]
 
 MAX_LOSSES = 5
 MAX_NOTE_CHARS = 200
-MAX_OUTPUT_CHARS = 32_768
 MAX_SENTENCE_CHARS = 2_000
 
 

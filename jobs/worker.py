@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -71,8 +71,6 @@ class StopSignal:
 
 RunTicket = Callable[[Ticket, StopSignal], Awaitable[None]]
 """Runs one ticket to its end. It asks the store first whether the ticket is still valid."""
-Renew = Callable[[Sequence[str]], None]
-"""Renews the leases of the steps with these job ids; called from a thread, so it may block."""
 
 
 @dataclass(slots=True)
@@ -105,7 +103,6 @@ class AsyncWorker(TicketWorker):
         name: str,
         run_ticket: RunTicket,
         *,
-        renew: Renew | None = None,
         slots: int = SLOTS,
         queue: str = AGENTS_QUEUE,
         drain_s: float = DRAIN_S,
@@ -117,7 +114,6 @@ class AsyncWorker(TicketWorker):
         super().__init__(name, connect_sync(url), lease_s, queue)
         self._url = url
         self._run_ticket = run_ticket
-        self._renew = renew
         self._slots = slots
         self._queue_name = queue
         self._drain_s = drain_s
@@ -409,13 +405,7 @@ class AsyncWorker(TicketWorker):
         take_stop_signals()
 
     def beat_once(self) -> None:
-        """Renew the leases of what runs, then our own presence; called from the heart's thread."""
-        running = self.job_ids()
-        if self._renew is not None and running:
-            try:
-                self._renew(running)
-            except Exception:
-                log.exception("worker_renew_failed", worker=self.name)
+        """Renew our presence; called from the heart's thread."""
         try:
             self._is_suspended = self.beat()
         except (redis.RedisError, OSError) as error:

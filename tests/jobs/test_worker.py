@@ -9,9 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ from jobs.broker import (
     job_key,
     live_workers,
     queue_key,
-    send_stop,
     started_key,
     ticket_fields,
     worker_key,
@@ -243,23 +241,6 @@ async def is_listening(client: aioredis.Redis) -> bool:
     return bool(await client.pubsub_channels("rq:pubsub:w1"))
 
 
-async def test_our_stop_says_whether_anybody_runs_it(
-    redis_url: str, redis_client: aioredis.Redis
-) -> None:
-    """A ticket that nobody runs cannot be stopped, and the caller is told."""
-    recorder = Recorder(holds=True)
-    async with serving(redis_url, recorder.run) as worker:
-        await until(lambda: is_listening(redis_client))
-        assert not await send_stop(redis_client, TICKET)
-        await enqueue(redis_client, [TICKET], time.time())
-        await recorder.next()
-
-        assert await send_stop(redis_client, TICKET)
-
-        await until(lambda: worker.job_ids() == ())
-        assert not await send_stop(redis_client, TICKET)
-
-
 async def test_strange_command_is_ignored(redis_url: str, redis_client: aioredis.Redis) -> None:
     """Rubbish on the command channel does not disturb the worker."""
     recorder = Recorder()
@@ -370,28 +351,9 @@ async def test_suspended_workers_take_nothing(redis_url: str, redis_client: aior
     sync.close()
 
 
-async def test_leases_of_running_tickets_are_renewed(
-    redis_url: str, redis_client: aioredis.Redis
+async def test_blocked_loop_has_no_heartbeat(
+    redis_url: str, redis_client: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The renewal gets the ids of what runs, from a thread that is not the loop's."""
-    recorder = Recorder(holds=True)
-    renewed: list[tuple[Sequence[str], int]] = []
-
-    def renew(job_ids: Sequence[str]) -> None:
-        renewed.append((job_ids, threading.get_ident()))
-        raise ConnectionError("a failed renewal does not stop the heart")
-
-    async with serving(redis_url, recorder.run, renew=renew, heartbeat_s=0.02):
-        await enqueue(redis_client, [TICKET], time.time())
-        await recorder.next()
-        await until(lambda: len(renewed) > 2)
-        recorder.gate.set()
-
-    assert renewed[0][0] == (TICKET.job_id,)
-    assert renewed[0][1] != threading.get_ident()
-
-
-async def test_blocked_loop_has_no_heartbeat(redis_url: str, redis_client: aioredis.Redis) -> None:
     """A loop that does not run renews nothing, however well its threads are."""
     beats: list[int] = []
     during: list[int] = []
@@ -402,9 +364,12 @@ async def test_blocked_loop_has_no_heartbeat(redis_url: str, redis_client: aiore
         time.sleep(0.5)  # noqa: ASYNC251 - a step that blocks the loop is what is tested
         during.append(len(beats) - before)
 
-    async with serving(
-        redis_url, run, renew=lambda _ids: beats.append(1), heartbeat_s=0.01, lease_s=2
-    ):
+    def beat(_worker: AsyncWorker) -> bool:
+        beats.append(1)
+        return False
+
+    monkeypatch.setattr(AsyncWorker, "beat", beat)
+    async with serving(redis_url, run, heartbeat_s=0.01, lease_s=2):
         await enqueue(redis_client, [TICKET], time.time())
         await until(lambda: during)
 
