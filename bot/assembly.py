@@ -118,14 +118,16 @@ class BotProcess:
             asyncio.create_task(Keeper(runs, time).keep(), name="keeper"),
         ]
         try:
-            await self._serve_http(self._web_deps(desk, console, client), chores)
+            await self._serve_http(self._web_deps(desk, console, posts, client), chores)
         finally:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await client.aclose()
 
-    def _web_deps(self, desk: Desk, console: RedisConsoleStore, client: Any) -> WebDeps:
+    def _web_deps(
+        self, desk: Desk, console: RedisConsoleStore, posts: RedisOutboxStore, client: Any
+    ) -> WebDeps:
         settings = self.settings
         sign_in = read_sign_in(settings.state_dir)
         configured = settings.secret_key.get_secret_value() if settings.secret_key else ""
@@ -138,6 +140,7 @@ class BotProcess:
             secret_key=secret_key(settings.state_dir, configured),
             clock=time,
             readiness=lambda: readiness(client),
+            laid_aside=posts.count_laid_aside,
             registry=CollectorRegistry(),
             public_url=settings.public_url or "",
             demo=DemoSignIn(sign_in.key, sign_in.people) if sign_in else None,

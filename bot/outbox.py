@@ -100,6 +100,9 @@ class OutboxStore(Protocol):
     async def laid_aside(self) -> list[Post]:
         """Return the posts that were laid aside."""
 
+    async def count_laid_aside(self) -> int:
+        """Return how many posts are laid aside."""
+
     async def forget_laid_aside(self, before: float) -> int:
         """Remove the posts laid aside that were queued before then; return how many."""
 
@@ -141,6 +144,10 @@ class MemoryOutboxStore:
     async def laid_aside(self) -> list[Post]:
         """See `OutboxStore.laid_aside`."""
         return list(self._dead.values())
+
+    async def count_laid_aside(self) -> int:
+        """See `OutboxStore.count_laid_aside`."""
+        return len(self._dead)
 
     async def forget_laid_aside(self, before: float) -> int:
         """See `OutboxStore.forget_laid_aside`."""
@@ -194,6 +201,11 @@ class RedisOutboxStore:
     async def laid_aside(self) -> list[Post]:
         """See `OutboxStore.laid_aside`."""
         return [load(item) for item in await self._client.hvals(DEAD)]
+
+    @reaching
+    async def count_laid_aside(self) -> int:
+        """See `OutboxStore.count_laid_aside`."""
+        return int(await self._client.hlen(DEAD))
 
     @reaching
     async def forget_laid_aside(self, before: float) -> int:
@@ -296,6 +308,7 @@ class Outbox:
         now = self._clock()
         if now - post.queued_at >= GIVE_UP_S:
             log.error("post_given_up", key=post.key, tries=post.tries + 1, reason=str(error))
+            report_error(error, post=post.key)
             await self._store.lay_aside(post)
             return
         wait_s = retry_after_s(post.tries)

@@ -33,6 +33,10 @@ class Readiness:
     """What was looked at and how it is, in words: `{"redis": "ok", "workers": "2 alive"}`."""
 
 
+async def _none() -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class WebDeps:
     """What `create_app` needs.
@@ -54,6 +58,8 @@ class WebDeps:
     demo: DemoSignIn | None = None
     channels: tuple[str, ...] = ("incidents",)
     webhook_body_limit_bytes: int = MAX_WEBHOOK_BYTES
+    laid_aside: Callable[[], Awaitable[int]] = _none
+    """Counts the posts that no platform took."""
 
     @property
     def is_https(self) -> bool:

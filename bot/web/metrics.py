@@ -51,11 +51,18 @@ class Metrics:
             "muster_open_approvals", "Approvals that wait for a decision.", registry=registry
         )
 
-    async def render(self, desk: Desk) -> bytes:
+        self._laid_aside = Gauge(
+            "muster_posts_laid_aside",
+            "Posts that no platform took for a day; the log says which and why.",
+            registry=registry,
+        )
+
+    async def render(self, desk: Desk, laid_aside: int) -> bytes:
         """Look up what is not counted and return everything in Prometheus' text format."""
         counted = await self._count_runs(desk)
         for status in Status:
             self._runs.labels(status.value).set(counted[status])
+        self._laid_aside.set(laid_aside)
         self._approvals.set(len(await desk.store.open_approvals()))
         return generate_latest(self._registry)
 

@@ -60,6 +60,7 @@ class OutboxStoreContract:
 
         assert await outbox_store.due(10) == []
         assert [one.key for one in await outbox_store.laid_aside()] == ["k"]
+        assert await outbox_store.count_laid_aside() == 1
 
     async def test_laid_aside_posts_are_forgotten(self, outbox_store: OutboxStore) -> None:
         """Those queued before a time go; what still waits stays, however old it is."""

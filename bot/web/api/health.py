@@ -28,6 +28,7 @@ def router(web: Web) -> APIRouter:
     @routes.get("/metrics", response_class=Response)
     async def metrics() -> Response:
         """Return Muster's own metrics in Prometheus' text format."""
-        return Response(await web.metrics.render(web.deps.desk), media_type=CONTENT_TYPE_LATEST)
+        text = await web.metrics.render(web.deps.desk, await web.deps.laid_aside())
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     return routes

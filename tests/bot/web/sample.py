@@ -208,6 +208,7 @@ class House:
     catalogue: Catalogue = CATALOGUE
     intake: Any = None
     readiness: Readiness = field(default_factory=lambda: Readiness(is_ready=True, checks={}))
+    laid_aside: int = 2
     store: MemoryStore = field(init=False)
     runs: Runs = field(init=False)
     desk: Desk = field(init=False)
@@ -248,8 +249,13 @@ class House:
                 registry=CollectorRegistry(),
                 public_url=self.public_url,
                 demo=self.demo,
+                laid_aside=self.count_laid_aside,
             )
         )
+
+    async def count_laid_aside(self) -> int:
+        """Say how many posts nobody took."""
+        return self.laid_aside
 
     async def is_ready(self) -> Readiness:
         """Say what the test wants to be said."""

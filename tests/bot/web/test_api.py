@@ -398,6 +398,7 @@ async def test_metrics_count(client: httpx.AsyncClient, story: Story) -> None:
 
     assert 'muster_runs{status="waiting"} 1.0' in text
     assert "muster_open_approvals 1.0" in text
+    assert "muster_posts_laid_aside 2.0" in text
     assert 'muster_alerts_total{outcome="accepted",source="alertmanager"} 1.0' in text
     assert 'refused_total{reason="malformed",source="alertmanager"} 1.0' in text
     assert 'muster_webhook_seconds_count{source="alertmanager"} 2.0' in text
