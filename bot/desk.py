@@ -34,7 +34,7 @@ from jobs.commands import (
 from jobs.incident_store import IncidentStore
 from jobs.incidents import acknowledged
 from jobs.service import Runs, UnknownRunError
-from jobs.state import Approval, ApprovalStatus, Person, Run
+from jobs.state import TERMINAL, Approval, ApprovalStatus, Person, Run, Status
 from jobs.store import ConflictError, StoredEvent, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -46,6 +46,7 @@ MAX_COMMENT_CHARS = 1_000
 MAX_REASON_CHARS = 500
 MAX_ANSWER_CHARS = 2_000
 MAX_RUNS_LISTED = 200
+MAX_RUNS_SEARCHED = 1_000
 MAX_TRIES = 20
 LOADS_AT_ONCE = 16
 
@@ -209,10 +210,22 @@ class Desk:
         """Return the run, or None."""
         return await self.store.load(run_id)
 
-    async def runs(self, limit: int = 50, *, active: bool = False) -> list[Run]:
-        """Return runs, newest first."""
-        ids = await self.store.run_ids(min(limit, MAX_RUNS_LISTED), active=active)
-        return await self._load_all(ids)
+    async def runs(
+        self, limit: int = 50, *, active: bool = False, status: Status | None = None
+    ) -> list[Run]:
+        """Return runs, newest first; of one status, those among the newest MAX_RUNS_SEARCHED."""
+        limit = min(limit, MAX_RUNS_LISTED)
+        if status is None:
+            return await self._load_all(await self.store.run_ids(limit, active=active))
+        active = active or status not in TERMINAL
+        ids = await self.store.run_ids(MAX_RUNS_SEARCHED, active=active)
+        found: list[Run] = []
+        for start in range(0, len(ids), MAX_RUNS_LISTED):
+            page = await self._load_all(ids[start : start + MAX_RUNS_LISTED])
+            found += [run for run in page if run.status is status]
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
     async def events(self, run_id: str, after_seq: int = 0) -> list[StoredEvent]:
         """Return the run's log after `after_seq`."""

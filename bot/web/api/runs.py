@@ -53,10 +53,9 @@ def router(web: Web) -> APIRouter:
         active: bool = False,
         status: Status | None = None,
     ) -> RunList:
-        """List runs, newest first."""
-        found = await desk.runs(limit, active=active)
-        views = [desk.present.run_view(run) for run in found]
-        return RunList(runs=[view for view in views if status in {None, view.status}])
+        """List runs, newest first; those of one status before the limit counts."""
+        found = await desk.runs(limit, active=active, status=status)
+        return RunList(runs=[desk.present.run_view(run) for run in found])
 
     @routes.get("/{run_id}", dependencies=[Depends(guards.reader)])
     async def run(run_id: str) -> RunDetail:

@@ -507,3 +507,26 @@ async def test_an_incident_that_is_over_cannot_be_acknowledged(client: httpx.Asy
     assert (over.status_code, over.json()["outcome"]) == (409, "already_decided")
     assert (unknown.status_code, unknown.json()["outcome"]) == (404, "unknown")
     assert "GET /api/incidents" in unknown.json()["hint"]
+
+
+async def test_runs_of_one_status_are_found_behind_others(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    """The limit counts the runs that fit, not those that were looked at."""
+    ids = []
+    for number in range(4):
+        goal = {"text": "why is checkout failing?"}
+        key = {"Idempotency-Key": str(number)}
+        ids.append((await client.post("/api/goals", json=goal, headers=token() | key)).json())
+        house.clock.now += 1
+    oldest = ids[0]["run_id"]
+    await client.post(f"/api/runs/{oldest}/stop", headers=token())
+
+    listed = await client.get("/api/runs?limit=1&status=cancelled", headers=token())
+    going = await client.get("/api/runs?limit=2&status=running", headers=token())
+
+    assert [run["run_id"] for run in listed.json()["runs"]] == [oldest]
+    assert [run["run_id"] for run in going.json()["runs"]] == [
+        ids[3]["run_id"],
+        ids[2]["run_id"],
+    ]
