@@ -30,7 +30,9 @@ EVERYTHING: Thing = ("everything", "")
 class Stream:
     """What one open page has not shown yet."""
 
-    def __init__(self, cursor: str) -> None:
+    def __init__(self, cursor: str, session: str = "") -> None:
+        self.session = session
+        """The session that opened it; empty when a bearer token did."""
         self.cursor = cursor
         """Where the console's feed stood at the last change told to this stream."""
         self._dirty: set[Thing] = set()
@@ -46,7 +48,7 @@ class Stream:
         self._news.set()
 
     def close(self) -> None:
-        """End the stream: the process is going away."""
+        """End the stream: the process is going away, or its session has ended."""
         self._end.set()
         self._news.set()
 
@@ -113,10 +115,10 @@ class Live:
             )
 
     @contextmanager
-    def stream(self, person_id: str, cursor: str) -> Iterator[Stream]:
+    def stream(self, person_id: str, cursor: str, session: str = "") -> Iterator[Stream]:
         """Open a stream; WebError 503 when there are too many."""
         self.require_room(person_id)
-        stream = Stream(cursor)
+        stream = Stream(cursor, session)
         self._streams[stream] = person_id
         self._on_count(len(self._streams))
         try:
@@ -124,6 +126,12 @@ class Live:
         finally:
             del self._streams[stream]
             self._on_count(len(self._streams))
+
+    def end_session(self, session: str) -> None:
+        """End the streams of a session that was signed out."""
+        for stream in self._streams:
+            if stream.session == session:
+                stream.close()
 
     def close(self) -> None:
         """End all streams, so that the server can stop."""

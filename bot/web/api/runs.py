@@ -23,7 +23,7 @@ from bot.web.api.models import (
 from bot.web.api.outcomes import outcome_json
 from bot.web.context import Web
 from bot.web.errors import WebError
-from bot.web.guards import Guards
+from bot.web.guards import Guards, bearer
 from bot.web.limits import KEEPALIVE_S
 from jobs.events import EVENT
 from jobs.state import Person, Run, Status
@@ -76,7 +76,11 @@ def router(web: Web) -> APIRouter:
         seq = int(last_event_id) if last_event_id.isdigit() else after
         if "text/event-stream" in request.headers.get("accept", ""):
             web.live.require_room(person.id)
-            return EventSourceResponse(_follow(web, run_id, seq, person.id), ping=int(KEEPALIVE_S))
+            session = None if bearer(request) else web.sessions.read(request)
+            mark = session.mark if session else ""
+            return EventSourceResponse(
+                _follow(web, run_id, seq, person.id, mark), ping=int(KEEPALIVE_S)
+            )
         log = await desk.events(run_id, seq)
         bodies = [
             EventBody(seq=item.seq, event=EVENT.dump_python(item.event, mode="json"))
@@ -122,11 +126,11 @@ async def evidence_response(web: Web, run_id: str, evidence_id: str) -> Response
 
 
 async def _follow(
-    web: Web, run_id: str, seq: int, person_id: str
+    web: Web, run_id: str, seq: int, person_id: str, session: str
 ) -> AsyncIterator[ServerSentEvent]:
     """Yield the run's events after `seq` as they happen, and `end` after the last."""
     desk = web.deps.desk
-    with web.live.stream(person_id, "") as stream:
+    with web.live.stream(person_id, "", session) as stream:
         while not stream.is_closed:
             for item in await desk.events(run_id, seq):
                 seq = item.seq

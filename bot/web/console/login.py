@@ -73,6 +73,7 @@ def router(web: Web, templates: Templates) -> APIRouter:
     async def logout(session: Session = Depends(guards.form)) -> Response:
         response = RedirectResponse("/login", 303)
         web.sessions.close(response)
+        web.live.end_session(session.mark)
         return response
 
     def sign_in(request: Request, name: str, target: str) -> Response:

@@ -199,7 +199,7 @@ async def _updates(
 ) -> AsyncIterator[ServerSentEvent]:
     """Yield the blocks that changed, as often as the screen bears; first what was missed."""
     sent = _Sent()
-    with web.live.stream(parts.person.id, await web.live.cursor()) as stream:
+    with web.live.stream(parts.person.id, await web.live.cursor(), parts.session.mark) as stream:
         if not seen or seen != stream.cursor or not isinstance(screen, ThreadScreen):
             stream.tell({EVERYTHING})
         yield ServerSentEvent(comment="open")

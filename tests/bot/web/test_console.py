@@ -28,6 +28,7 @@ from tests.bot.web.sample import (
 
 PAGES = ["/c/incidents", "/runs", "/runs?status=active", "/approvals", "/incidents"]
 HTMX = {"HX-Request": "true"}
+EVENTS = {"Accept": "text/event-stream"}
 
 
 async def _asked(story: Story, calls: int = 1) -> str:
@@ -492,6 +493,34 @@ async def test_unchanged_messages_are_not_sent_again(address: str, story: Story)
     assert "a note that stays the same" in first["data"]
     assert "a note that stays the same" not in second["data"]
     assert second["data"].count("<article") == 2
+
+
+async def test_signing_out_ends_the_streams_of_the_session(address: str, story: Story) -> None:
+    """What is open in the browser that signed out is told nothing more; others stay."""
+    await story.begin()
+    params = {"page": "/runs"}
+    async with (
+        httpx.AsyncClient(base_url=address) as leaving,
+        httpx.AsyncClient(base_url=address) as staying,
+    ):
+        csrf = await sign_in(leaving)
+        await sign_in(staying)
+        async with (
+            leaving.stream("GET", "/console/events", params=params) as ending,
+            leaving.stream("GET", f"/api/runs/{RUN_ID}/events", headers=EVENTS) as log,
+            staying.stream("GET", "/console/events", params=params) as open_stream,
+        ):
+            lines = open_stream.aiter_lines()
+            await _next_event(lines)
+            await leaving.post("/logout", data={"csrf": csrf})
+            async with asyncio.timeout(10):
+                await ending.aread()
+                await log.aread()
+            await story.look()
+            told = await _next_event(lines)
+
+    assert log.text
+    assert told["data"]
 
 
 async def test_streams_have_a_limit(
