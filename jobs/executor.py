@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
 import structlog
@@ -31,7 +31,7 @@ from jobs.run import MAX_LOSSES
 from jobs.service import Runs, UnknownRunError
 from jobs.state import Run
 from jobs.store import ConflictError, Lease, StoreUnavailableError
-from jobs.summary import variables
+from jobs.summary import proposed, variables
 from jobs.worker import StopReason, StopSignal
 
 log = structlog.get_logger(__name__)
@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 RENEW_S = 3.0
 TIMEOUT_GRACE_S = 3.0
 """Tools end by themselves at the step's timeout; this much later the whole step is cut off."""
+NOTE_AFTER_S = 1.0
+"""A call that takes longer than this is named on the card; each note is one more commit."""
 MAX_ANSWER_CHARS = 4_000
 ANSWER = TypeAdapter(Answer)
 
@@ -232,24 +234,47 @@ class Executor:
             return await gates.pass_gate(store, rules, self._toolbox, run, step, lease, now)
         calls = StepCalls(self._runs, rules, run, step, lease, self._clock, deadline)
         if step.tool:
-            return await self._tool_step(step, calls)
+            return await self._tool_step(step, calls, lease)
         agent = self._agent(run.steps[step.id].agent)
 
         async def call_tool(call_id: str, tool: str, args: JsonObject) -> CallOutcome:
             if tool not in agent.tools:
                 raise StepError(f"agent {agent.name} may not use {tool}")
-            return await calls.call(call_id, tool_of(self._toolbox, tool), args)
+            async with self._noted(lease, call_id, tool, args):
+                return await calls.call(call_id, tool_of(self._toolbox, tool), args)
 
         return await follow(agent, step.inputs, call_tool)
+
+    @contextlib.asynccontextmanager
+    async def _noted(
+        self, lease: Lease, call_id: str, tool: str, args: JsonObject
+    ) -> AsyncIterator[None]:
+        """Say on the step what it is doing when a call takes long."""
+
+        async def note() -> None:
+            await asyncio.sleep(NOTE_AFTER_S)
+            command = c.NoteStep(lease.step_id, lease.attempt, proposed(call_id, tool, args).title)
+            try:
+                await self._runs.send(lease.run_id, command)
+            except (Refused, UnknownRunError, StoreUnavailableError, ConflictError) as error:
+                log.debug("note_dropped", reason=str(error))
+
+        noting = asyncio.create_task(note())
+        try:
+            yield
+        finally:
+            noting.cancel()
 
     def _agent(self, name: str) -> AgentSpec:
         if name not in self._agents:
             raise StepError(f"there is no agent {name!r} any more; it was in the catalogue before")
         return self._agents[name]
 
-    async def _tool_step(self, step: Step, calls: StepCalls) -> JsonValue:
+    async def _tool_step(self, step: Step, calls: StepCalls, lease: Lease) -> JsonValue:
         tool = tool_of(self._toolbox, step.tool)
-        outcome = await calls.call("call", tool, given(step.inputs))
+        args = given(step.inputs)
+        async with self._noted(lease, "call", tool.name, args):
+            outcome = await calls.call("call", tool, args)
         if outcome.error and tool.effect is Effect.WRITES:
             raise StepError(outcome.error)  # On record: another try would only read it again.
         if outcome.error:

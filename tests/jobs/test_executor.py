@@ -88,6 +88,33 @@ async def test_tool_step_gives_the_tools_output_and_its_evidence() -> None:
     assert evidence["ev-s-call"].text == "saw x"
 
 
+async def test_long_call_is_named_on_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card says what a step is doing once a call takes long."""
+    monkeypatch.setattr(executor_module, "NOTE_AFTER_S", 0)
+    noted: list[str] = []
+
+    async def slow(_: ToolContext, __: Args) -> str:
+        while not (note := (await world.step("s")).note):  # noqa: ASYNC110 - a state, no event
+            await asyncio.sleep(0)
+        noted.append(note)
+        return "seen"
+
+    world = World(behaviours={"look.at": slow}, agents=(agent("scout", LOOK),))
+    run = await world.start(plan(agent_step("s", "scout")))
+
+    assert run.status is Status.SUCCEEDED
+    assert noted == ["look.at a"]
+
+
+async def test_short_call_is_not_noted() -> None:
+    """What is over at once costs no commit."""
+    world = World()
+
+    await world.start(plan(tool_step("s", inputs={"text": "x"})))
+
+    assert (await world.step("s")).note == ""
+
+
 async def test_agent_may_use_only_its_own_tools() -> None:
     """A tool that the agent does not list is not called."""
     world = World(agents=(agent("scout", LOOK, tools=("look.trusted",)),))
