@@ -19,7 +19,7 @@ from agents.tool import Toolbox, ToolContext, ToolRetry, UnknownToolError
 from bot.intake import Receipt, Submission
 from bot.present import Presenter
 from bot.views import AnswerView, IncidentView
-from jobs.approvals import may_decide
+from jobs.approvals import ALREADY_COUNTED, may_decide
 from jobs.asking import Rules, objection
 from jobs.commands import (
     AnswerQuestion,
@@ -340,7 +340,7 @@ def obstacle(run: Run, approval: Approval, person: Person) -> str:
     if sentence := may_decide(approval, person, run.goal.requester_id):
         return sentence
     if any(vote.person_id == person.id for vote in approval.votes):
-        return "Your approval is counted; another one is needed."
+        return ALREADY_COUNTED
     return ""
 
 

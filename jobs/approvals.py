@@ -14,6 +14,7 @@ from jobs.commands import Decide, EditCall, NoteRefusal, Refusal, Refused
 from jobs.state import Approval, ApprovalStatus, Person, Run, Terms
 
 MAX_REFUSALS_KEPT = 100
+ALREADY_COUNTED = "Your approval is counted; another one is needed. Until then you may deny it."
 _PAST = {
     ApprovalStatus.APPROVED: "approved by {by}",
     ApprovalStatus.DENIED: "denied by {by}",
@@ -85,7 +86,7 @@ def decide(run: Run, command: Decide, now: float) -> list[e.Event]:
         )
     has_voted = any(vote.person_id == command.person.id for vote in approval.votes)
     if has_voted and command.is_approval:  # A yes may become a veto as long as nothing runs.
-        raise Refused(Refusal.ALREADY_VOTED, "Your approval is counted; another one is needed.")
+        raise Refused(Refusal.ALREADY_VOTED, ALREADY_COUNTED)
     keys = {call.key for call in approval.calls}
     if not set(command.dropped) <= keys:
         raise Refused(Refusal.INVALID, "That names a call which is not part of this approval.")

@@ -13,6 +13,7 @@ from agents.domain import Finding
 from bot.views import ApprovalView, CallView
 from bot.web.show import calls, claims, fields, graph, quoting, words
 from bot.web.show.steps import step_time
+from jobs.approvals import ALREADY_COUNTED
 
 WEB = Path(__file__).parent.parent
 TEMPLATES = WEB / "templates"
@@ -84,6 +85,7 @@ class Templates:
             step_time=step_time,
             quoted_lines=quoting.lines,
             stamp=stamp,
+            ALREADY_COUNTED=ALREADY_COUNTED,
             static_version=static_version(),
         )
 

@@ -13,7 +13,7 @@ from bot.web.console.forms import local_path
 from bot.web.limits import LOGIN_FAILURES, LOGIN_WINDOW_S, SESSION_S
 from bot.web.sessions import COOKIE
 from jobs import commands as c
-from jobs.state import Question
+from jobs.state import Person, Question
 from tests.bot.web.conftest import client_of, sign_in
 from tests.bot.web.sample import (
     ALICE,
@@ -360,6 +360,25 @@ async def test_who_may_not_answer_sees_why(client: httpx.AsyncClient, story: Sto
     assert 'value="retry"' not in stranger
     assert 'value="retry"' in page
     assert "Only group oncall" not in page
+
+
+async def test_a_first_approver_sees_only_the_way_to_a_veto(
+    client: httpx.AsyncClient, story: Story
+) -> None:
+    """Whose approval is counted may still deny; to approve or edit again is not offered."""
+    await story.begin()
+    await story.look()
+    run = await story.ask(quorum=2)
+    (approval,) = run.approvals.values()
+    alice = Person("console:alice", "Alice", frozenset({"oncall"}))
+    await story.send(c.Decide(approval.id, alice, True, approval.revision, approval.digest))
+
+    await sign_in(client)
+    page = (await client.get(f"/runs/{RUN_ID}")).text
+
+    assert "Your approval is counted" in page
+    assert 'name="action" value="deny"' in page
+    assert 'name="action" value="approve"' not in page
 
 
 async def test_an_incident_says_what_was_folded(house: House, client: httpx.AsyncClient) -> None:
