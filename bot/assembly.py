@@ -26,15 +26,15 @@ from bot.access import (
 from bot.address import console_url
 from bot.desk import Desk
 from bot.intake import Intake
-from bot.leader import RedisElection, lead
-from bot.outbox import Outbox, RedisOutboxStore
+from bot.live.leader import RedisElection, lead
+from bot.live.outbox import Outbox, RedisOutboxStore
+from bot.live.progress import Progress
+from bot.live.progress_store import RedisProgressStore
+from bot.live.retention import Retention
 from bot.platforms.console.adapter import ConsolePlatform
 from bot.platforms.console.redis_store import RedisConsoleStore
 from bot.platforms.port import Platform
 from bot.present import Presenter
-from bot.progress import Progress
-from bot.progress_store import RedisProgressStore
-from bot.retention import Retention
 from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
 from config.confidential import known_secrets

@@ -10,7 +10,12 @@ import redis.asyncio as aioredis
 from jobs.embedded import EmbeddedRedis
 from jobs.redis_client import connect, connect_sync
 
-LONG = ("tests/scenarios/", "tests/crash/", "tests/demo/test_shop.py", "tests/bot/test_stack.py")
+LONG = (
+    "tests/scenarios/",
+    "tests/crash/",
+    "tests/demo/test_shop.py",
+    "tests/bot/cli/test_stack.py",
+)
 """Tests that mostly wait for other processes: the others fit in beside them."""
 
 

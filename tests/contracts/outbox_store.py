@@ -1,11 +1,11 @@
-"""What every outbox store promises; `tests/bot/test_outbox.py` holds both to it."""
+"""What every outbox store promises; `tests/bot/live/test_outbox.py` holds both to it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from agents.domain import Answer, Claim, ThreadRef
-from bot.outbox import OutboxStore, Post
+from bot.live.outbox import OutboxStore, Post
 from bot.views import AnswerView, NoteView
 
 THREAD = ThreadRef("console", "incidents", "t1")

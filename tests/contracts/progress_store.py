@@ -1,10 +1,10 @@
-"""What every progress store promises; `tests/bot/test_progress.py` holds both to it."""
+"""What every progress store promises; `tests/bot/live/test_progress.py` holds both to it."""
 
 from __future__ import annotations
 
 import pytest
 
-from bot.progress_store import Cursors, ProgressStore, SupersededError
+from bot.live.progress_store import Cursors, ProgressStore, SupersededError
 
 
 class ProgressStoreContract:

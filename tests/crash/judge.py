@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from bot import outbox, progress_store
+from bot.live import outbox, progress_store
 from bot.platforms.console.store import load_view
 from bot.views import AnswerView, IncidentView, RunView
 from jobs import incident_store, redis_store

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from bot.stack import ROOT
+from bot.cli.stack import ROOT
 from tests.crash.world import ENVIRON, World
 
 STOP_S = 20.0

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bot.stack import ROOT
+from bot.cli.stack import ROOT
 
 LIMIT_S = 240
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.cli import app
+from bot.cli.app import app
 from config.settings import Settings, unclaimed, variable
 
 ROOT = Path(__file__).parents[2]

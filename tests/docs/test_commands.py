@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from bot.cli import FAULTS, app
+from bot.cli.app import FAULTS, app
 from config.settings import NOT_SETTINGS, Settings, variable
 from tests.docs.pages import PAGES, ROOT, blocks, code, page, prose
 

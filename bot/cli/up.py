@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.access import LOCAL_PERSON, SERVER_FILE, SignIn, read_server, write_sign_in
 from bot.address import port_problem
-from bot.stack import BAD_START, Stack, StackError
+from bot.cli.stack import BAD_START, Stack, StackError
 from config.catalogue import CatalogueError
 from config.settings import Settings
 from jobs.embedded import RedisStartError, StateDirInUseError, attach

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.checking import run_check
+from bot.cli.checking import run_check
 from config.settings import Settings
 
 

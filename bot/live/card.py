@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from agents.domain import ThreadRef
-from bot.budgets import Budget, Urgency, gap_s, pace_of
+from bot.live.budgets import Budget, Urgency, gap_s, pace_of
+from bot.live.progress_store import SupersededError
 from bot.platforms.port import (
     MessageGoneError,
     MessageRef,
@@ -17,7 +18,6 @@ from bot.platforms.port import (
     PlatformBusyError,
     PlatformError,
 )
-from bot.progress_store import SupersededError
 from bot.views import IncidentView, RunView
 from jobs.observe import report_error
 from jobs.state import TERMINAL

@@ -23,7 +23,7 @@ from jobs.process import die_with
 
 log = structlog.get_logger(__name__)
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RESTART_PAUSE_S = 0.2
 RESTART_PAUSE_CAP_S = 10.0
 YOUNG_S = 5.0

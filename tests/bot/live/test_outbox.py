@@ -8,8 +8,8 @@ import pytest
 import redis.asyncio as aioredis
 
 from agents.domain import ThreadRef
-from bot import outbox
-from bot.outbox import (
+from bot.live import outbox
+from bot.live.outbox import (
     GIVE_UP_S,
     MAX_RETRY_S,
     MemoryOutboxStore,

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bot.client import Client, ClientError, UnreachableError
-from bot.plain_text import plain, plain_lines
+from bot.cli.client import Client, ClientError, UnreachableError
+from bot.cli.plain_text import plain, plain_lines
 
 POLL_S = 0.4
 PATIENCE_S = 30.0

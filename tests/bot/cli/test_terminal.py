@@ -12,10 +12,10 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from bot import terminal
 from bot.access import DEMO_DIR, Server, write_server
-from bot.client import Client, ClientError, UnreachableError, find_server
-from bot.plain_text import plain_lines
+from bot.cli import terminal
+from bot.cli.client import Client, ClientError, UnreachableError, find_server
+from bot.cli.plain_text import plain_lines
 from config.settings import Settings
 
 NOW = 1_000_000.0
@@ -182,7 +182,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Bot]:
 
     def put(*answers: httpx.Response | Exception) -> Bot:
         bot = Bot(*answers)
-        monkeypatch.setattr("bot.client.httpx.request", bot)
+        monkeypatch.setattr("bot.cli.client.httpx.request", bot)
         return bot
 
     monkeypatch.setattr(terminal, "POLL_S", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.plain_text import plain
+from bot.cli.plain_text import plain
 from jobs import events as e
 from jobs.approvals import approvers_text
 from jobs.state import Run

@@ -23,10 +23,10 @@ import yaml
 
 from bot.access import DEMO_DIR, Server, SignIn, write_sign_in
 from bot.address import console_url, free_port, port_problem
-from bot.client import Client, ClientError
-from bot.narrate import line
-from bot.stack import BAD_START, ROOT, Stack, StackError
-from bot.up import run_until_signal, say
+from bot.cli.client import Client, ClientError
+from bot.cli.narrate import line
+from bot.cli.stack import BAD_START, ROOT, Stack, StackError
+from bot.cli.up import run_until_signal, say
 from config.settings import Settings
 from demo.info import ShopInfo, ShopNotRunningError, health
 from demo.muster_config import muster_config

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from bot.client import Client
+    from bot.cli.client import Client
     from config.settings import Settings
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ FAULTS = ("bad-release", "slow-payments", "none")
 @app.command()
 def up() -> None:
     """Start everything on this machine: Redis, the bot with its web console, workers."""
-    from bot.up import run_up
+    from bot.cli.up import run_up
 
     sys.exit(run_up(_settings(), _environ()))
 
@@ -47,7 +47,7 @@ def demo(
     ] = 25.0,
 ) -> None:
     """Show Muster at work on a small shop that really breaks."""
-    from bot.demo import DemoOptions, run_demo
+    from bot.cli.demo import DemoOptions, run_demo
 
     if fault not in FAULTS:
         _fail(f"There is no fault {fault!r}; choose one of: {', '.join(FAULTS)}.")
@@ -60,7 +60,7 @@ def demo(
 @app.command()
 def worker() -> None:
     """Start workers alone, for a Redis that others share (MUSTER_REDIS_URL)."""
-    from bot.up import run_workers_alone
+    from bot.cli.up import run_workers_alone
 
     sys.exit(run_workers_alone(_settings()))
 
@@ -68,7 +68,7 @@ def worker() -> None:
 @app.command(hidden=True)
 def serve() -> None:
     """Start the bot alone; `up` does it."""
-    from bot.up import run_serve
+    from bot.cli.up import run_serve
 
     sys.exit(run_serve(_settings(), _environ()))
 
@@ -80,7 +80,7 @@ def check(
     ] = None,
 ) -> None:
     """Check settings, YAML and Redis, and say what is wrong and where."""
-    from bot.checking import run_check
+    from bot.cli.checking import run_check
 
     sys.exit(run_check(_settings(), _environ(), schemas))
 
@@ -92,7 +92,7 @@ def goal(
     channel: Annotated[str, typer.Option(help="Where to report.")] = "",
 ) -> None:
     """Give Muster a goal."""
-    from bot.terminal import watch_run
+    from bot.cli.terminal import watch_run
 
     client = _client()
     body = {"text": text, **({"channel": channel} if channel else {})}
@@ -109,7 +109,7 @@ def runs(
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
 ) -> None:
     """List runs, newest first."""
-    from bot.terminal import print_runs
+    from bot.cli.terminal import print_runs
 
     client = _client()
     query = {"limit": limit, **({"active": "true"} if active else {})}
@@ -119,7 +119,7 @@ def runs(
 @app.command()
 def show(run_id: str) -> None:
     """Show a run: its steps, what it waits for, its answer."""
-    from bot.terminal import print_run
+    from bot.cli.terminal import print_run
 
     client = _client()
     print_run(_asked(lambda: client.get(f"/api/runs/{run_id}")))
@@ -154,7 +154,7 @@ def stop(run_id: str, reason: Annotated[str, typer.Option(help="Kept with the ru
 
 
 def _decide(approval_id: str, decision: str, comment: str, is_sure: bool) -> None:
-    from bot.terminal import choose_approval, print_approval
+    from bot.cli.terminal import choose_approval, print_approval
 
     client = _client()
     waiting = _asked(lambda: client.get("/api/approvals"))["approvals"]
@@ -188,14 +188,14 @@ def _settings() -> Settings:
 
 
 def _client() -> Client:
-    from bot.client import Client, find_server
+    from bot.cli.client import Client, find_server
 
     return _asked(lambda: Client(find_server(_settings())))
 
 
 def _asked(ask: Callable[[], T]) -> T:
     """Return what was asked for; a bot that is away or refuses ends the command."""
-    from bot.client import ClientError
+    from bot.cli.client import ClientError
 
     try:
         return ask()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from agents.domain import ThreadRef
-from bot.outbox import OutboxStore
+from bot.live.outbox import OutboxStore
 from bot.platforms.console.adapter import NAME as CONSOLE
 from bot.platforms.console.store import ConsoleStore
 from jobs.incident_store import IncidentStore

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from agents.domain import ThreadRef
-from bot import card as module
-from bot.budgets import Urgency
-from bot.card import Board, Card, Frame, same, urgency_of
+from bot.live import card as module
+from bot.live.budgets import Urgency
+from bot.live.card import Board, Card, Frame, same, urgency_of
+from bot.live.progress_store import SupersededError
 from bot.platforms.memory import MemoryPlatform
 from bot.platforms.port import MessageRef, PlatformBusyError, PlatformError
-from bot.progress_store import SupersededError
 from bot.views import ApprovalView, IncidentView, RunView, StepView, View
 from jobs.state import Status
 from jobs.store import StoreUnavailableError

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from agents.domain import ThreadRef
-from bot import retention as module
-from bot.outbox import MemoryOutboxStore, Post
+from bot.live import retention as module
+from bot.live.outbox import MemoryOutboxStore, Post
+from bot.live.retention import BATCH, Retention
 from bot.platforms.console.memory_store import MemoryConsoleStore
-from bot.retention import BATCH, Retention
 from bot.views import NoteView
 from jobs import commands as c
 from jobs.incident_store import MemoryIncidentStore

@@ -13,11 +13,11 @@ from functools import partial
 
 import structlog
 
-from bot.card import Board, Card, Frame
-from bot.outbox import Outbox
+from bot.live.card import Board, Card, Frame
+from bot.live.outbox import Outbox
+from bot.live.progress_store import Cursors, ProgressStore
 from bot.platforms.port import Platform
 from bot.present import Presenter
-from bot.progress_store import Cursors, ProgressStore
 from bot.views import NoteView
 from jobs.approvals import approvers_text
 from jobs.incident_store import IncidentStore

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agents.domain import Answer, Moment
-from bot.narrate import line
+from bot.cli.narrate import line
 from jobs import commands as c
 from jobs import events as e
 from jobs.run import apply_all, decide

@@ -13,8 +13,8 @@ import psutil
 import pytest
 import redis.asyncio as aioredis
 
-from bot import leader
-from bot.leader import Election, MemoryElection, RedisElection, is_dead, lead, machine
+from bot.live import leader
+from bot.live.leader import Election, MemoryElection, RedisElection, is_dead, lead, machine
 from jobs.store import StoreUnavailableError
 from tests.bot.waiting import wait_for
 

@@ -14,18 +14,18 @@ import redis.asyncio as aioredis
 from agents.domain import Answer, Finding, JsonObject, ThreadRef
 from agents.plan import plan_from_workflow
 from bot.intake import Intake
-from bot.outbox import MemoryOutboxStore, Outbox, OutboxStore, RedisOutboxStore
-from bot.platforms.memory import MemoryPlatform
-from bot.platforms.port import PlatformError
-from bot.present import Presenter
-from bot.progress import Progress
-from bot.progress_store import (
+from bot.live.outbox import MemoryOutboxStore, Outbox, OutboxStore, RedisOutboxStore
+from bot.live.progress import Progress
+from bot.live.progress_store import (
     Cursors,
     MemoryProgressStore,
     ProgressStore,
     RedisProgressStore,
     SupersededError,
 )
+from bot.platforms.memory import MemoryPlatform
+from bot.platforms.port import PlatformError
+from bot.present import Presenter
 from bot.views import AnswerView, IncidentView, NoteView, RunView, View
 from jobs.commands import (
     AskQuestion,
@@ -233,7 +233,7 @@ async def test_card_that_cannot_be_shown_does_not_hold_the_answer(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After three failures the card is given up and the answer posted all the same."""
-    monkeypatch.setattr("bot.card.RETRY_S", 0.001)
+    monkeypatch.setattr("bot.live.card.RETRY_S", 0.001)
     thread = await stage.begin()
     await stage.finish()
     stage.platform.refusals.extend(PlatformError("no") for _ in range(3))

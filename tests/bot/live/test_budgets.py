@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets import CONSOLE, DISCORD, PACES, SLACK, Budget, Urgency, gap_s, pace_of
+from bot.live.budgets import CONSOLE, DISCORD, PACES, SLACK, Budget, Urgency, gap_s, pace_of
 
 
 def test_gap_grows_with_the_age_of_the_run_and_the_number_of_cards() -> None:

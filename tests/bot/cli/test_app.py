@@ -17,7 +17,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from bot.cli import app
+from bot.cli.app import app
 from tests.scenarios.program import (
     ROOT,
     Home,
@@ -38,7 +38,7 @@ HEAVY = (
 """Packages that make a command start slowly; `--help` needs none of them."""
 ASK_FOR_HELP = f"""
 import contextlib, io, json, sys
-from bot.cli import app
+from bot.cli.app import app
 with contextlib.redirect_stdout(io.StringIO()) as said:
     app(["--help"], standalone_mode=False)
 loaded = [name for name in {HEAVY!r} if name in sys.modules]

@@ -1,0 +1,1 @@
+"""Cards, posts and their leader."""
