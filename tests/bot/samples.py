@@ -96,8 +96,8 @@ class RollbackArguments(BaseModel):
 
 
 async def nothing(context: ToolContext, args: Any) -> ToolResult:
-    """Do nothing."""
-    raise NotImplementedError
+    """Fail: what shows runs carries out no tool."""
+    raise AssertionError("no tool runs here")
 
 
 TOOLBOX = Toolbox(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 
 import pytest
 
@@ -14,16 +15,16 @@ FIRST = NoteView("first")
 SECOND = NoteView("second", "warning", ("alice",))
 
 
-class PlatformContract:
+class PlatformContract(ABC):
     """Inherit it, give a `platform` fixture, and say what a message shows."""
 
+    @abstractmethod
     async def shown(self, platform: Platform, message: MessageRef) -> View:
         """Return what the message shows now."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def count(self, platform: Platform, thread: ThreadRef) -> int:
         """Return how many messages the thread has."""
-        raise NotImplementedError
 
     async def test_a_key_opens_one_thread(self, platform: Platform) -> None:
         """The same key gives the same thread, even when asked at the same time."""
