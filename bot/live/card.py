@@ -50,6 +50,9 @@ class Frame:
     """What follows once the card is there (or cannot be): idempotent."""
 
 
+CLOCK_SKEW_S = 60.0
+
+
 class Board:
     """What all cards of a process share: platforms, their budgets, the count of live cards."""
 
@@ -57,6 +60,7 @@ class Board:
         self.platforms = platforms
         self.clock = clock
         self.live = 0
+        self._began_at = clock()
         self._budgets: dict[str, Budget] = {}
 
     def budget(self, platform: str) -> Budget:
@@ -68,6 +72,13 @@ class Board:
     def note(self, platform: str, budget: Budget) -> None:
         """Remember what is left for the platform."""
         self._budgets[platform] = budget
+
+    def may_be_anothers(self, age_s: float) -> bool:
+        """Whether a subject of that age may have a card that an earlier leader posted.
+
+        Clocks of machines differ, so it is taken to be older than it says by up to a minute.
+        """
+        return self.clock() - age_s < self._began_at + CLOCK_SKEW_S
 
     @property
     def look_s(self) -> float:
@@ -220,7 +231,7 @@ class Card:
             await frame.before()
         suffix = f":{self._generation}" if self._generation > 1 else ""
         self._message = await platform.post(frame.thread, frame.view, f"{self._key}{suffix}")
-        if self._may_exist:
+        if self._may_exist or self._board.may_be_anothers(frame.age_s):
             await platform.edit(self._message, frame.view)
 
     def _failed(self, reason: str) -> float:

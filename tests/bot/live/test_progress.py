@@ -229,6 +229,27 @@ async def test_leader_that_dies_before_it_remembers_loses_nothing(
     assert len(stage.platform.views(thread)) == 2
 
 
+async def test_card_of_a_leader_that_remembered_nothing_shows_the_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leader posts the card and dies before it saves a cursor: the next one edits that card."""
+
+    async def hang(token: int, cursors: Cursors, opened: object) -> None:
+        if opened:
+            await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.memory, "save", hang)
+        async with stage.leading():
+            thread = await stage.begin()
+            await wait_for(lambda: len(stage.shown(thread, RunView)) == 1)
+    await stage.finish()
+    async with stage.leading():
+        await wait_for(stage.is_over(thread))
+
+    assert len(stage.platform.views(thread)) == 2
+
+
 async def test_card_that_cannot_be_shown_does_not_hold_the_answer(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
