@@ -1,6 +1,6 @@
-"""The run's state machine: `decide(run, command, now) -> events`. Pure; see DESIGN in docs.
+"""The run's state machine: `decide(run, command, now) -> events`. Pure; see docs/architecture.md.
 
-`begin`, `apply` and `replay` rebuild the value; `Plans`, stores and workers know no other rules.
+`begin`, `apply` and `replay` rebuild the value; stores and workers know no other rules.
 """
 
 from __future__ import annotations

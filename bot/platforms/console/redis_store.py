@@ -37,11 +37,10 @@ FEED_WAIT_MS = 1_000
 
 
 class RedisConsoleStore:
-    """`ConsoleStore` on Redis or Valkey. `blocking` is a connection of its own for the feed."""
+    """`ConsoleStore` on Redis or Valkey."""
 
-    def __init__(self, client: aioredis.Redis, blocking: aioredis.Redis | None = None) -> None:
+    def __init__(self, client: aioredis.Redis) -> None:
         self._client: Any = client  # redis-py types answers as unions of all it may say
-        self._blocking: Any = blocking or client
         folder = files("bot.platforms.console").joinpath("lua")
         self._open = client.register_script(folder.joinpath("open.lua").read_text())
         self._put = client.register_script(folder.joinpath("put.lua").read_text())
@@ -139,7 +138,7 @@ class RedisConsoleStore:
 
     @reaching
     async def _read_feed(self, cursor: str) -> list[ConsoleChange]:
-        answer = await self._blocking.xread(
+        answer = await self._client.xread(
             {f"{PREFIX}:feed": cursor}, count=FEED_BATCH, block=FEED_WAIT_MS
         )
         return [
