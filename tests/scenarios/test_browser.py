@@ -94,6 +94,8 @@ async def _edit(alice: Page) -> None:
     """Be told of a wrong release beside its field; make revision 2 with a right one."""
     approval = alice.locator(".m-run .approval")
     await approval.locator("summary", has_text="Edit").click()
+    # The form that opens takes the focus to its first field: typing before that goes astray.
+    await expect(approval.get_by_label("Service")).to_be_focused()
     field = approval.get_by_label("Release")
     release = await field.input_value()
     await field.fill(NO_RELEASE)
