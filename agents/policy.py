@@ -66,7 +66,13 @@ def _matches(match: PolicyMatch, query: Query) -> bool:
             fnmatchcase(_as_written(query.args.get(name, "")), pattern)
             for name, pattern in match.arguments.items()
         )
+        and all(_is_at_least(query.args.get(name), least) for name, least in match.at_least.items())
     )
+
+
+def _is_at_least(value: JsonValue, least: float) -> bool:
+    """Say whether a number reaches the bound; what is no number does not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= least
 
 
 def speaks_of_taint(policies: Sequence[PolicySpec], effect: Effect) -> bool:

@@ -15,6 +15,16 @@ from config.expressions import evaluate, fill, references
 from config.specs import AgentSpec, CallSpec, ReportSpec
 
 
+class NoRunbookError(Exception):
+    """The agent works with a model only, and there is none."""
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(
+            f"agent {agent} has no runbook, so it needs a model, and none answers: "
+            "configure one in models.yaml, or give the agent a runbook"
+        )
+
+
 class CallTool(Protocol):
     """Carry out one call of a step; the same id gives the same result after a takeover."""
 
@@ -28,7 +38,10 @@ async def follow(agent: AgentSpec, inputs: JsonObject, call_tool: CallTool) -> J
     Calls run as soon as the calls they refer to have ended. Raises what `call_tool` raises.
     """
     outcomes: dict[str, CallOutcome] = {}
-    waiting = list(agent.runbook.calls)
+    runbook = agent.runbook
+    if runbook is None:
+        raise NoRunbookError(agent.name)
+    waiting = list(runbook.calls)
     while waiting:
         ready = [call for call in waiting if _refers_to(call) <= outcomes.keys()]
         if not ready:
@@ -49,7 +62,7 @@ async def follow(agent: AgentSpec, inputs: JsonObject, call_tool: CallTool) -> J
             }
         )
         waiting = [call for call in waiting if call.id not in outcomes]
-    return _report(agent.runbook.report, inputs, outcomes)
+    return _report(runbook.report, inputs, outcomes)
 
 
 async def _carry_out(call: CallSpec, known: Mapping[str, Any], call_tool: CallTool) -> CallOutcome:

@@ -99,7 +99,7 @@ def _diagnosis(run: Run, catalogue: Catalogue) -> DiagnosisView | None:
     for step in reversed(run.all_steps()):
         state = run.steps[step.id]
         agent = catalogue.agents.get(state.agent)
-        if agent is None or agent.runbook.report.function != RANKING_REPORT:
+        if agent is None or agent.report_function != RANKING_REPORT:
             continue
         try:
             return _diagnosis_view(Ranking.model_validate(state.output))

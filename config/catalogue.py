@@ -21,7 +21,10 @@ from config.lint.rules import unreachable_policies, unreachable_routes
 from config.nearest import hint
 from config.specs import (
     AgentSpec,
+    DatabaseSpec,
     HttpSpec,
+    ModelsFile,
+    OutletSpec,
     PeopleFile,
     PersonSpec,
     PoliciesFile,
@@ -50,6 +53,7 @@ DEFAULTS = Path(__file__).parent / "defaults"
 FOLDERS: Mapping[str, type[Spec]] = {"agents": AgentSpec, "workflows": WorkflowSpec}
 FILES: Mapping[str, type[Spec]] = {
     "services.yaml": ServicesFile,
+    "models.yaml": ModelsFile,
     "policies.yaml": PoliciesFile,
     "routes.yaml": RoutesFile,
     "sources.yaml": SourcesFile,
@@ -111,6 +115,9 @@ class _Shelf:
     policies: list[PolicySpec] = field(default_factory=list)
     routes: list[RouteSpec] = field(default_factory=list)
     allow_hosts: list[str] = field(default_factory=list)
+    databases: dict[str, DatabaseSpec] = field(default_factory=dict)
+    outlets: dict[str, OutletSpec] = field(default_factory=dict)
+    models: ModelsFile = field(default_factory=ModelsFile)
     origins: dict[tuple[str, str], _Origin] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
@@ -127,6 +134,9 @@ class _Shelf:
             routes=tuple(self.routes),
             sources=self.sources,
             people=self.people,
+            databases=self.databases,
+            outlets=self.outlets,
+            models=self.models,
         )
 
 
@@ -286,7 +296,14 @@ def _place(shelf: _Shelf, file: YamlFile, spec: Spec) -> None:
     if isinstance(spec, ServicesFile):
         shelf.services |= spec.services
         shelf.allow_hosts += spec.http.allow_hosts
+        shelf.databases |= spec.databases
+        shelf.outlets |= spec.outlets
         _note(shelf, file, "services", spec.services)
+        _note(shelf, file, "databases", spec.databases)
+        _note(shelf, file, "outlets", spec.outlets)
+    elif isinstance(spec, ModelsFile):
+        shelf.models = _over(shelf.models, spec)
+        _note(shelf, file, "models", spec.models)
     elif isinstance(spec, SourcesFile):
         shelf.sources |= spec.sources
         _note(shelf, file, "sources", spec.sources)
@@ -299,6 +316,15 @@ def _place(shelf: _Shelf, file: YamlFile, spec: Spec) -> None:
     elif isinstance(spec, RoutesFile):
         _unreachable(shelf, file, "routes", unreachable_routes(spec.routes))
         shelf.routes = _put_first(shelf, file, "routes", spec.routes, shelf.routes)
+
+
+def _over(below: ModelsFile, own: ModelsFile) -> ModelsFile:
+    """Lay the file's aliases, providers and budgets (if it sets any) over those below."""
+    return ModelsFile(
+        models=below.models | own.models,
+        providers=below.providers | own.providers,
+        budgets=own.budgets if "budgets" in own.model_fields_set else below.budgets,
+    )
 
 
 def _note(shelf: _Shelf, file: YamlFile, kind: str, specs: Mapping[str, object]) -> None:

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 from config.specs import (
     AgentSpec,
+    DatabaseSpec,
     HttpSpec,
+    ModelsFile,
+    OutletSpec,
     PersonSpec,
     PolicySpec,
     RouteSpec,
@@ -31,11 +34,19 @@ class Catalogue:
     routes: tuple[RouteSpec, ...] = ()
     sources: Mapping[str, SourceSpec] = field(default_factory=dict)
     people: Mapping[str, PersonSpec] = field(default_factory=dict)
+    databases: Mapping[str, DatabaseSpec] = field(default_factory=dict)
+    outlets: Mapping[str, OutletSpec] = field(default_factory=dict)
+    models: ModelsFile = field(default_factory=ModelsFile)
 
     @property
     def world(self) -> ServicesFile:
-        """The services and hosts, as tools are given them."""
-        return ServicesFile(services=dict(self.services), http=self.http)
+        """The services, hosts, databases and outlets, as tools are given them."""
+        return ServicesFile(
+            services=dict(self.services),
+            http=self.http,
+            databases=dict(self.databases),
+            outlets=dict(self.outlets),
+        )
 
     @property
     def groups(self) -> frozenset[str]:
@@ -44,9 +55,12 @@ class Catalogue:
 
     @property
     def token_variables(self) -> frozenset[str]:
-        """The environment variables that sources and people name for their tokens."""
+        """The environment variables that hold tokens, keys and database addresses."""
         named = [source.token_env for source in self.sources.values()]
         named += [person.token_env for person in self.people.values()]
+        named += [database.url_env for database in self.databases.values()]
+        named += [outlet.token_env for outlet in self.outlets.values()]
+        named += [one.key_env for models in self.models.models.values() for one in models]
         return frozenset(name for name in named if name)
 
 

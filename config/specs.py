@@ -38,6 +38,18 @@ class Retries(Spec):
     max_backoff_s: float = Field(60.0, gt=0, le=900)
 
 
+class ReviewSpec(Spec):
+    """What a step's output must be, in words, and who judges it with one model call.
+
+    The reviewer accepts, sends it back with feedback (at most `retries` times), gives the step to
+    another agent, or asks a person.
+    """
+
+    criteria: str = Field(min_length=1, max_length=2_000)
+    by: Name = Field("supervisor", description="The agent whose model and instructions judge.")
+    retries: int = Field(2, ge=0, le=5)
+
+
 class StepSpec(Spec):
     """One node of a workflow; says who works, on what, after what.
 
@@ -66,6 +78,8 @@ class StepSpec(Spec):
     memory_mib: int = Field(512, ge=32, le=8_192)
     output_schema: JsonSchema | None = None
     approval: bool = Field(False, description="Ask a person before the step starts.")
+    review: ReviewSpec | None = None
+    max_hops: int = Field(6, ge=0, le=20, description="How often agents may hand the step on.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> StepSpec:
@@ -76,6 +90,8 @@ class StepSpec(Spec):
             raise ValueError("fallback_agent needs agent")
         if self.for_each and self.approves:
             raise ValueError("a gate (approves) cannot have for_each")
+        if self.review and self.agent is None:
+            raise ValueError("review needs agent: only an agent can do its work again")
         return self
 
 
@@ -99,6 +115,25 @@ class MatchSpec(Spec):
     examples: tuple[str, ...] = Field((), description="Goals it is made for, shown to people.")
 
 
+class ApproversSpec(Spec):
+    """Who may decide, by id (`console:alice`) or group."""
+
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+class ServiceLevelSpec(Spec):
+    """How long a run may take before it is re-routed: `to` is pinged and may decide what waits.
+
+    The first level whose `when` holds counts; it may read `goal` and the outputs of steps that
+    have ended, so the level can follow a classification.
+    """
+
+    when: Expression | None = None
+    within_s: Seconds
+    to: ApproversSpec
+
+
 class WorkflowSpec(Spec):
     """A reviewed plan template."""
 
@@ -111,6 +146,7 @@ class WorkflowSpec(Spec):
     steps: tuple[StepSpec, ...] = Field(min_length=1, max_length=MAX_STEPS)
     answer: Name = Field(description="The step whose output is the run's answer.")
     max_wall_s: float = Field(3_600, gt=0, le=86_400)
+    service_levels: tuple[ServiceLevelSpec, ...] = Field((), max_length=20)
 
 
 class CallSpec(Spec):
@@ -150,17 +186,112 @@ class RunbookSpec(Spec):
     report: ReportSpec
 
 
+PERSON = "person"
+"""What a handoff names when the conversation goes to a person."""
+
+
 class AgentSpec(Spec):
-    """A specialist: instructions, tools and limits."""
+    """A specialist: instructions, tools, model and limits.
+
+    With a `model` and one that answers, it works in a loop of model turns and tool calls; else it
+    follows its runbook. A supervisor (`supervises`) plans steps for its team instead.
+    """
 
     name: Name
     title: str = Field(max_length=60)
     description: str = Field(max_length=500)
     instructions: str = Field("", max_length=8_000)
     tools: tuple[ToolName, ...] = ()
-    runbook: RunbookSpec
+    runbook: RunbookSpec | None = Field(None, description="None: it cannot work without a model.")
     inputs: JsonSchema = Field(default_factory=dict, description="JSON Schema of its inputs.")
     output: JsonSchema = Field(default_factory=dict, description="JSON Schema of its output.")
+    model: Name | None = Field(None, description="Alias in models.yaml; None: runbook only.")
+    supervises: bool = Field(False, description="Plans steps for other agents, reviews, replans.")
+    team: tuple[Name, ...] = Field((), description="Whom a supervisor may give steps; empty: all.")
+    handoffs: tuple[Name, ...] = Field(
+        (), description="Agents (or `person`) it may pass its conversation to."
+    )
+    memory: Literal["none", "step", "run", "thread"] = Field(
+        "step",
+        description="What it remembers: nothing, earlier tries of its step, what other steps of "
+        "the run found, or what was said before in the thread too.",
+    )
+    long_term: bool = Field(False, description="May search past incidents and kept facts.")
+    may_ask: bool = Field(True, description="May put a question to people.")
+    max_turns: int = Field(12, ge=1, le=50)
+    max_output_tokens: int = Field(4_096, ge=64, le=32_768)
+    context_tokens: int = Field(
+        32_000, ge=2_000, le=1_000_000, description="Older tool results are folded beyond it."
+    )
+
+    @property
+    def calls(self) -> tuple[CallSpec, ...]:
+        """The calls of its runbook, if it has one."""
+        return self.runbook.calls if self.runbook else ()
+
+    @property
+    def report_function(self) -> str:
+        """The report function of its runbook; empty when it has none."""
+        return (self.runbook.report.function or "") if self.runbook else ""
+
+    @model_validator(mode="after")
+    def _can_work(self) -> AgentSpec:
+        if self.runbook is None and self.model is None:
+            raise ValueError("give a model, a runbook, or both: with neither it cannot work")
+        if self.team and not self.supervises:
+            raise ValueError("team is for agents with supervises: true")
+        return self
+
+
+class ModelSpec(Spec):
+    """One model that litellm can reach, and its key's environment variable."""
+
+    model: str = Field(min_length=1, max_length=200, description="As litellm names it.")
+    base_url: str | None = Field(None, description="Of an OpenAI-compatible server.")
+    key_env: str | None = Field(None, description="Environment variable that holds the key.")
+    timeout_s: float = Field(60.0, gt=0, le=600)
+    retries: int = Field(2, ge=0, le=5, description="Tries after the first, on transient errors.")
+    structured: Literal["auto", "native", "tool"] = Field(
+        "auto", description="How it gives JSON: its own schema support, or a forced tool call."
+    )
+    input_usd_per_million: float | None = Field(
+        None, ge=0, description="Price of a million tokens; litellm's price map when not set."
+    )
+    output_usd_per_million: float | None = Field(None, ge=0)
+
+
+class ProviderSpec(Spec):
+    """Limits of one provider (what stands before the `/` in a model's name)."""
+
+    max_concurrent: int = Field(16, ge=1, le=1_000)
+    queue_s: float = Field(30.0, ge=0, le=600, description="How long a call waits for a place.")
+
+
+class BudgetSpec(Spec):
+    """How much may be used; None: no limit."""
+
+    usd: float | None = Field(None, gt=0)
+    tokens: int | None = Field(None, gt=0)
+
+
+class BudgetsSpec(Spec):
+    """Checked before each model call; who reaches one is asked, never cut off silently."""
+
+    run: BudgetSpec = BudgetSpec(usd=2.0, tokens=1_000_000)
+    thread: BudgetSpec = BudgetSpec(usd=10.0, tokens=5_000_000)
+    channel_day: BudgetSpec = BudgetSpec(usd=50.0, tokens=25_000_000)
+    day: BudgetSpec = BudgetSpec(usd=200.0, tokens=100_000_000)
+    ask_above_usd: float | None = Field(
+        1.0, gt=0, description="A plan that is estimated dearer is shown to a person first."
+    )
+
+
+class ModelsFile(Spec):
+    """models.yaml; an alias is an ordered list, the first model that answers counts."""
+
+    models: dict[Name, tuple[ModelSpec, ...]] = Field(default_factory=dict)
+    providers: dict[str, ProviderSpec] = Field(default_factory=dict)
+    budgets: BudgetsSpec = BudgetsSpec()
 
 
 class Indicator(Spec):
@@ -229,6 +360,38 @@ class ServiceSpec(Spec):
     commands: dict[Name, CommandSpec] = Field(default_factory=dict)
 
 
+class DatabaseSpec(Spec):
+    """A database that the sql tool may read: SQLite by `path`, PostgreSQL by `url_env`."""
+
+    description: str = ""
+    path: str | None = None
+    url_env: str | None = Field(None, description="Environment variable with the address.")
+    tables: tuple[str, ...] = Field((), description="Tables that may be read; empty: all.")
+    max_rows: int = Field(200, ge=1, le=10_000)
+    timeout_s: float = Field(10.0, gt=0, le=120)
+
+    @model_validator(mode="after")
+    def _one(self) -> DatabaseSpec:
+        if (self.path is None) == (self.url_env is None):
+            raise ValueError("give exactly one of path and url_env")
+        return self
+
+
+class OutletSpec(Spec):
+    """A place outside that a message may be sent to: a status page, a mail or ticket system.
+
+    The JSON body is made of `body`, whose values may hold expressions over the tool's `args`.
+    """
+
+    description: str = ""
+    url: str
+    token_env: str | None = Field(None, description="Environment variable with a bearer token.")
+    body: dict[str, JsonValue] = Field(default_factory=dict)
+    honours_key: bool = Field(
+        False, description="Given the same Idempotency-Key header twice it acts once."
+    )
+
+
 class HttpSpec(Spec):
     """Which hosts the http tool may reach; private addresses only when listed here."""
 
@@ -240,6 +403,8 @@ class ServicesFile(Spec):
 
     services: dict[Name, ServiceSpec] = Field(default_factory=dict)
     http: HttpSpec = HttpSpec()
+    databases: dict[Name, DatabaseSpec] = Field(default_factory=dict)
+    outlets: dict[Name, OutletSpec] = Field(default_factory=dict)
 
 
 class Verdict(StrEnum):
@@ -259,14 +424,10 @@ class PolicyMatch(Spec):
     environment: str = "*"
     requester: str = "*"
     arguments: dict[str, str] = Field(default_factory=dict, description="Argument to pattern.")
+    at_least: dict[str, float] = Field(
+        default_factory=dict, description="Argument to the smallest number that matches."
+    )
     tainted: bool | None = Field(None, description="Whether untrusted text shaped the call.")
-
-
-class ApproversSpec(Spec):
-    """Who may decide, by id (`console:alice`) or group."""
-
-    users: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
 
 
 class EscalationSpec(Spec):
@@ -350,7 +511,7 @@ ALERT_FIELDS = (
 class SourceSpec(Spec):
     """An alert system that may deliver to `POST /webhooks/{name}`."""
 
-    kind: Literal["alertmanager", "generic"]
+    kind: Literal["alertmanager", "generic", "form"]
     token_env: str | None = Field(
         None, description="Environment variable that holds the bearer token; None: loopback only."
     )
@@ -359,6 +520,11 @@ class SourceSpec(Spec):
         description="generic: alert field to Jinja expression over `body` (or `item`).",
     )
     items: Expression | None = Field(None, description="generic: the list of alerts in `body`.")
+    workflow: Name | None = Field(
+        None, description="form: each delivery starts this; `mapping` fills its inputs."
+    )
+    channel: Name = Field("support", description="form: where its runs report.")
+    platform: Name = Field("console", description="form: the platform of that channel.")
 
 
 class SourcesFile(Spec):

@@ -38,14 +38,14 @@ class _Agent:
         self._agent = agent
         self._tools = around.tools
         self._reports = around.reports
-        self._calls = {call.id: call for call in agent.runbook.calls}
+        self._calls = {call.id: call for call in agent.calls}
 
     def remarks(self) -> Iterator[Remark]:
         yield from self._schemas()
         yield from self._tool_names()
         yield from self._loop()
         seen: set[str] = set()
-        for index, call in enumerate(self._agent.runbook.calls):
+        for index, call in enumerate(self._agent.calls):
             at: Path = ("runbook", "calls", index)
             if call.id in seen:
                 yield self._say((*at, "id"), f'the id "{call.id}" is used by an earlier call')
@@ -68,7 +68,7 @@ class _Agent:
                 yield self._say(("tools", index), f'no tool "{name}"', hint(name, self._tools))
 
     def _loop(self) -> Iterator[Remark]:
-        graph = {call.id: call_links(call) & set(self._calls) for call in self._agent.runbook.calls}
+        graph = {call.id: call_links(call) & set(self._calls) for call in self._agent.calls}
         try:
             TopologicalSorter(graph).prepare()
         except CycleError as error:
@@ -92,6 +92,8 @@ class _Agent:
         yield from check.arguments(call.args, target, (*at, "args"), f'tool "{call.tool}"')
 
     def _report(self) -> Iterator[Remark]:
+        if self._agent.runbook is None:
+            return
         report = self._agent.runbook.report
         at: Path = ("runbook", "report")
         reports = self._reports

@@ -258,7 +258,7 @@ class _Workflow:
             return UNKNOWN
         elif step.agent in self._catalogue.agents:
             agent = self._catalogue.agents[step.agent or ""]
-            function = agent.runbook.report.function or ""
+            function = agent.report_function
             schema = agent.output or (self._reports or {}).get(function, {})
         elif self._tools is not None and step.tool in self._tools:
             schema = self._tools[step.tool or ""].output

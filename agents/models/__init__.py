@@ -1,0 +1,1 @@
+"""Language models: the port, the one module over litellm, and what makes calls dependable."""
