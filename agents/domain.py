@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from config.specs import Retries
+from config.specs import Retries, ReviewSpec, ServiceLevelSpec
 
 JsonObject = dict[str, JsonValue]
 NO_RETRIES = Retries()
@@ -52,13 +52,18 @@ class Goal:
     inputs: JsonObject = field(default_factory=dict)
     facts: JsonObject = field(default_factory=dict)
     incident_id: str = ""
+    earlier: tuple[str, ...] = ()
+    """Ids of the runs of the same thread before this one, oldest first: what it may remember."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One node of a plan; see `config.specs.StepSpec` for what the fields mean.
 
-    A child of a fan-out has `parent`, `item`, and the id `<parent>.<index>`.
+    A child of a fan-out has `parent`, `item`, and the id `<parent>.<index>`. A step that a
+    supervisor planned has `parent` (the supervisor's step) and the id `<parent>.<name>`; its
+    expressions name its siblings without the prefix. `is_reviewed` says that people wrote it
+    (in a workflow); the words of other steps are no more to be trusted than the model's input.
     """
 
     id: str
@@ -80,6 +85,9 @@ class Step:
     approval: bool = False
     parent: str = ""
     item: JsonValue = None
+    review: ReviewSpec | None = None
+    max_hops: int = 6
+    is_reviewed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Plan:
     revision: int = 1
     reason: str = ""
     max_wall_s: float = 3_600.0
+    service_levels: tuple[ServiceLevelSpec, ...] = ()
 
     def step(self, step_id: str) -> Step:
         """Return the step of that id; KeyError when there is none."""

@@ -14,6 +14,7 @@ def plan_from_workflow(workflow: WorkflowSpec) -> Plan:
         answer=workflow.answer,
         reason=f"workflow {workflow.name} v{workflow.version}",
         max_wall_s=workflow.max_wall_s,
+        service_levels=workflow.service_levels,
     )
 
 
@@ -36,4 +37,6 @@ def _step(spec: StepSpec) -> Step:
         memory_mib=spec.memory_mib,
         output_schema=spec.output_schema,
         approval=spec.approval,
+        review=spec.review,
+        max_hops=spec.max_hops,
     )

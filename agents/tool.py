@@ -72,6 +72,20 @@ class ToolContext:
     world: ServicesFile
     now: float
     idempotency_key: str = ""
+    run_id: str = ""
+    step_id: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The environment variables that the tool named for this call; see `Tool.secrets`."""
+
+    def secret(self, name: str) -> str:
+        """Return the value of a variable that services.yaml names; ToolFailed when not set."""
+        value = self.secrets.get(name, "")
+        if not value:
+            raise ToolFailed(
+                f"{name} is not set for the worker; set it in its environment, in .env or as a "
+                "mounted secret, and restart it"
+            )
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,8 @@ class Tool:
     limits: Limits = field(default_factory=Limits)
     check: Callable[[ToolContext, Any], None] | None = None
     """Raises ToolRetry when typed arguments cannot work in this world: asked before people are."""
+    secrets: Callable[[ToolContext, Any], Iterable[str]] | None = None
+    """Names the environment variables that a call needs; nothing else of the kind reaches it."""
 
 
 class Toolbox(Mapping[str, Tool]):

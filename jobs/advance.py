@@ -11,6 +11,7 @@ from agents.domain import Answer, Step
 from config.expressions import ExpressionError, evaluate
 from config.specs import MAX_FAN_OUT
 from jobs import events as e
+from jobs import planning
 from jobs.apply import apply_all
 from jobs.state import TERMINAL, Run, Status, StepState
 from jobs.summary import fallback_answer, variables
@@ -41,7 +42,9 @@ def _following(run: Run, now: float) -> list[e.Event]:
         is_all_over = False
         if state.status is Status.PENDING and state.retry_at is None:
             events += _begin(run, step, state, now)
-        elif state.children and state.status is Status.RUNNING:
+        elif state.is_waiting_for_children and state.subplan is not None:
+            events += planning.wake(run, step, state, now)
+        elif state.is_waiting_for_children:
             events += _gather(run, step, state, now)
     return [_ended(run, now)] if is_all_over else events
 
@@ -52,10 +55,15 @@ def queued(step_id: str, state: StepState, now: float, agent: str = "") -> e.Ste
 
 
 def _begin(run: Run, step: Step, state: StepState, now: float) -> list[e.Event]:
-    if step.parent:
-        return [queued(step.id, state, now)]
+    scope = run.scope(step)
+    if step.parent != scope:
+        return [queued(step.id, state, now)]  # A child of a fan-out, ready with its siblings.
+    if scope and run.steps[scope].status in TERMINAL:
+        return [e.StepSkipped(at=now, step_id=step.id, reason="its plan has ended")]
     for need in step.needs:
         status = run.steps[need].status
+        if planning.is_held(run, step, need):
+            return []
         if status in TERMINAL and status is not Status.SUCCEEDED:
             reason = f"needs {run.step(need).title}, which {_was(status)}"
             return [e.StepSkipped(at=now, step_id=step.id, reason=reason)]

@@ -11,9 +11,14 @@ from jobs.state import (
     ApprovalStatus,
     Call,
     CallStatus,
+    Hop,
+    Lateness,
+    Post,
     Run,
+    Spent,
     Status,
     StepState,
+    SubPlan,
     Vote,
 )
 from jobs.summary import proposed
@@ -68,7 +73,7 @@ def _with_status(run: Run) -> Run:
     """Set the status of the run: waiting when a person is all that it waits for."""
     if run.is_over:
         return run
-    statuses = {state.status for state in run.steps.values()}
+    statuses = {s.status for s in run.steps.values() if not s.is_waiting_for_children}
     is_waiting = Status.WAITING in statuses and not statuses & {Status.QUEUED, Status.RUNNING}
     status = Status.WAITING if is_waiting else Status.RUNNING
     return run if run.status is status else replace(run, status=status)
@@ -123,6 +128,67 @@ def _step_expanded(run: Run, event: e.StepExpanded) -> Run:
         started_at=event.at,
         children=tuple(children),
     )
+
+
+def _plan_revised(run: Run, event: e.PlanRevised) -> Run:
+    planned = {step.id: step for step in event.steps}
+    states = {step.id: StepState(agent=step.agent) for step in event.steps}
+    run = replace(run, children={**run.children, **planned}, steps={**run.steps, **states})
+    state = run.steps[event.step_id]
+    before = state.subplan or SubPlan(looks=0)
+    subplan = SubPlan(
+        revision=event.revision,
+        reason=event.reason,
+        answer=event.answer or before.answer,
+        workflow=event.workflow or before.workflow,
+        inputs=before.inputs if event.inputs is None else event.inputs,
+        seen=event.seen,
+        heard_at=event.heard_at,
+        looks=before.looks + 1,
+    )
+    children = tuple(dict.fromkeys((*state.children, *planned)))
+    return _step(
+        run,
+        event.step_id,
+        status=Status.RUNNING,
+        worker="",
+        note="",
+        children=children,
+        subplan=subplan,
+    )
+
+
+def _step_handed_off(run: Run, event: e.StepHandedOff) -> Run:
+    hop = Hop(event.source, event.to, event.reason, event.at)
+    return _step(run, event.step_id, hops=(*run.steps[event.step_id].hops, hop))
+
+
+def _turn_taken(run: Run, event: e.TurnTaken) -> Run:
+    state = run.steps[event.step_id]
+    spent = Spent(
+        1,
+        event.input_tokens,
+        event.cached_tokens,
+        event.output_tokens,
+        event.cost_usd or 0.0,
+        event.cost_usd is None,
+    )
+    return _step(
+        run,
+        event.step_id,
+        turns=(*state.turns, event.key),
+        spent=state.spent + spent,
+        note=event.note or state.note,
+    )
+
+
+def _message_posted(run: Run, event: e.MessagePosted) -> Run:
+    post = Post(event.key, event.step_id, event.text, event.at, event.mentions)
+    return replace(run, posts=(*run.posts, post))
+
+
+def _service_level_missed(run: Run, event: e.ServiceLevelMissed) -> Run:
+    return replace(run, late=Lateness(event.at, event.within_s, event.users, event.groups))
 
 
 def _step_succeeded(run: Run, event: e.StepSucceeded) -> Run:
@@ -220,7 +286,11 @@ def _approval_decided(run: Run, event: e.ApprovalDecided) -> Run:
 
 
 def _approval_escalated(run: Run, event: e.ApprovalEscalated) -> Run:
-    return _approval(run, event.approval_id, escalated_at=event.at)
+    terms = run.approvals[event.approval_id].terms
+    users = tuple(dict.fromkeys((*terms.escalate_users, *event.users)))
+    groups = tuple(dict.fromkeys((*terms.escalate_groups, *event.groups)))
+    terms = replace(terms, escalate_users=users, escalate_groups=groups)
+    return _approval(run, event.approval_id, escalated_at=event.at, terms=terms)
 
 
 def _approval_refused(run: Run, event: e.ApprovalRefused) -> Run:
@@ -264,7 +334,14 @@ def _question_expired(run: Run, event: e.QuestionExpired) -> Run:
 
 
 def _question_escalated(run: Run, event: e.QuestionEscalated) -> Run:
-    return _question(run, event.question_id, escalated_at=event.at)
+    question = run.questions[event.question_id]
+    return _question(
+        run,
+        event.question_id,
+        escalated_at=event.at,
+        escalate_users=tuple(dict.fromkeys((*question.escalate_users, *event.users))),
+        escalate_groups=tuple(dict.fromkeys((*question.escalate_groups, *event.groups))),
+    )
 
 
 def _call_intended(run: Run, event: e.CallIntended) -> Run:
@@ -318,6 +395,11 @@ _APPLY: Mapping[type, Callable[[Run, Any], Run]] = {
     e.StepStarted: _step_started,
     e.StepNoted: _step_noted,
     e.StepExpanded: _step_expanded,
+    e.PlanRevised: _plan_revised,
+    e.StepHandedOff: _step_handed_off,
+    e.TurnTaken: _turn_taken,
+    e.MessagePosted: _message_posted,
+    e.ServiceLevelMissed: _service_level_missed,
     e.StepSucceeded: _step_succeeded,
     e.StepRetried: _step_retried,
     e.StepLost: _step_lost,

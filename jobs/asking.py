@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
-from agents.domain import JsonObject, Step
+from agents.domain import JsonObject, Origin, Step
 from agents.policy import Query, Ruling, is_tainted, rule, speaks_of_taint
 from agents.redact import redact
 from agents.tool import Effect
@@ -167,7 +167,12 @@ def denial(ruling: Ruling) -> str:
 async def trusted_texts(store: Store, rules: Rules, run: Run) -> list[str]:
     """Return the texts whose words may shape a writing call without making it tainted."""
     evidence = await patiently(lambda: store.evidence(run.id))
-    plan_words = [text for step in run.plan.steps for text in literals(step.inputs)]
+    plan_words = [
+        text for step in run.all_steps() if step.is_reviewed for text in literals(step.inputs)
+    ]
+    if run.goal.origin is not Origin.ALERT:
+        plan_words.append(run.goal.text)  # What the requester wrote is theirs to say.
+    plan_words += [question.answer for question in run.questions.values() if question.answer]
     trusted = [one.text for one in evidence.values() if one.is_trusted]
     return [*rules.world.services, *plan_words, *trusted]
 

@@ -8,7 +8,7 @@ after; see `jobs.run`. What a write came to is recorded even when its step is ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn, cast
 
@@ -46,6 +46,7 @@ from jobs.asking import (
     why_not,
 )
 from jobs.filling import StepError
+from jobs.journal import FencedOff, StepJournal, leg_of
 from jobs.patience import patiently, to_the_end
 from jobs.service import Runs
 from jobs.state import Approval, ApprovalStatus, Call, CallStatus, ProposedCall, Run
@@ -58,10 +59,6 @@ log = structlog.get_logger(__name__)
 
 MIN_MEMORY_MIB = 32
 _ENDED = frozenset({CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.SKIPPED})
-
-
-class FencedOff(Exception):
-    """Another attempt owns the step: stop without a word."""
 
 
 class OutOfTime(Exception):
@@ -80,6 +77,7 @@ class StepCalls:
         lease: Lease,
         clock: Callable[[], float],
         deadline: float,
+        journal: StepJournal,
     ) -> None:
         self._runs = runs
         self._rules = rules
@@ -89,8 +87,7 @@ class StepCalls:
         self._clock = clock
         self._deadline = deadline
         self._state = run.steps[step.id]
-        self._reading = asyncio.Lock()
-        self._entries: dict[str, JsonObject] | None = None
+        self._journal = journal
 
     async def call(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
         """Return the call's outcome, from the record if it already has one.
@@ -105,8 +102,8 @@ class StepCalls:
         return await self._read(call_id, tool, args)
 
     async def _read(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
-        key = f"{self._state.agent}/{call_id}#{self._state.tries}"
-        entry = (await self._journal()).get(key)
+        key = f"{leg_of(self._state)}/{call_id}#{self._state.tries}"
+        entry = await self._journal.get(key)
         if entry is not None:
             return await self._recall(entry)
         try:
@@ -132,20 +129,7 @@ class StepCalls:
             "evidence_id": outcome.evidence_id,
             "error": outcome.error,
         }
-        if not await patiently(lambda: self._runs.store.append_journal(self._lease, entry)):
-            raise FencedOff
-
-    async def _journal(self) -> Mapping[str, JsonObject]:
-        """Return what earlier attempts wrote down, by key; nobody else writes while we own it."""
-        async with self._reading:
-            if self._entries is None:
-                is_first = self._lease.attempt == 1
-                stored = [] if is_first else await patiently(self._stored_journal)
-                self._entries = {str(entry.get("key")): entry for entry in stored}
-            return self._entries
-
-    async def _stored_journal(self) -> list[JsonObject]:
-        return await self._runs.store.journal(self._run.id, self._step.id)
+        await self._journal.put(entry)
 
     async def _recall(self, entry: JsonObject) -> CallOutcome:
         evidence_id = str(entry.get("evidence_id", ""))
@@ -297,14 +281,20 @@ class StepCalls:
         return call_key(self._step.id, *self._in_place_of_first(), call_id)
 
     def _in_place_of_first(self) -> tuple[str, ...]:
-        first, agent = self._step.agent, self._state.agent
-        return (agent,) if first and agent != first else ()
+        first, leg = self._step.agent, leg_of(self._state)
+        return (leg,) if first and leg != first else ()
 
     def _tool_key(self, key: str) -> str:
         return f"{self._run.id}/{key}"
 
     def _context(self, key: str) -> ToolContext:
-        return ToolContext(world=self._rules.world, now=self._clock(), idempotency_key=key)
+        return ToolContext(
+            world=self._rules.world,
+            now=self._clock(),
+            idempotency_key=key,
+            run_id=self._run.id,
+            step_id=self._step.id,
+        )
 
     def _time_left(self) -> float:
         return max(0.0, round(self._deadline - asyncio.get_running_loop().time(), 1))

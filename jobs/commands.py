@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
-from agents.domain import Goal, JsonObject, Moment, Plan
+from agents.domain import Goal, JsonObject, Moment, Plan, Step
 from jobs.state import Approval, Person, Question
 
 
@@ -74,6 +74,64 @@ class LoseStep:
 
     step_id: str
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevisePlan:
+    """A supervising step plans, plans anew, or lets its plan go on (nothing added or dropped).
+
+    `steps` carry full ids (`<step_id>.<name>`), also in needs, after and approves. `seen` and
+    `heard_at` say what it knew; see `jobs.state.SubPlan`.
+    """
+
+    step_id: str
+    attempt: int
+    reason: str
+    steps: tuple[Step, ...] = ()
+    dropped: tuple[str, ...] = ()
+    answer: str = ""
+    workflow: str = ""
+    inputs: JsonObject | None = None
+    seen: tuple[str, ...] = ()
+    heard_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HandOff:
+    """The step's agent passes its conversation to another agent."""
+
+    step_id: str
+    attempt: int
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTurn:
+    """A model call was made; sent once more after a takeover it counts once."""
+
+    step_id: str
+    attempt: int
+    key: str
+    agent: str
+    model: str
+    purpose: str = "turn"
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    duration_s: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PostMessage:
+    """Put a message into the run's thread, once for each key."""
+
+    key: str
+    step_id: str
+    text: str
+    mentions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +241,7 @@ class TimerKind(StrEnum):
     EXPIRY = "expiry"
     ESCALATION = "escalation"
     WALL = "wall"
+    SERVICE_LEVEL = "service_level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +259,10 @@ Command = (
     | FinishStep
     | FailStep
     | SkipStep
+    | RevisePlan
+    | HandOff
+    | NoteTurn
+    | PostMessage
     | LoseStep
     | RequestApproval
     | AskQuestion

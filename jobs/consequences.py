@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobs import levels
 from jobs.broker import Ticket
 from jobs.commands import TimerKind
 from jobs.state import ApprovalStatus, Run, Status, StepState
@@ -74,6 +75,8 @@ def _timers(run: Run) -> dict[TimerKey, float]:
     timers: dict[TimerKey, float] = {}
     if not run.stopped_by:
         timers[(TimerKind.WALL, "")] = run.started_at + run.plan.max_wall_s
+    if (late_at := levels.due_at(run)) is not None:
+        timers[(TimerKind.SERVICE_LEVEL, "")] = late_at
     for key, state in run.steps.items():
         if state.retry_at is not None and state.status is Status.PENDING:
             timers[(TimerKind.RETRY, key)] = state.retry_at

@@ -130,6 +130,81 @@ class StepCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanRevised:
+    """A supervising step planned: `steps` are new or take the place of steps not yet begun.
+
+    Each revision stands in the log; what has begun is never touched. See `jobs.state.SubPlan`.
+    """
+
+    at: float
+    step_id: str
+    revision: int
+    reason: str
+    steps: tuple[Step, ...] = ()
+    dropped: tuple[str, ...] = ()
+    answer: str = ""
+    workflow: str = ""
+    inputs: JsonObject | None = None
+    seen: tuple[str, ...] = ()
+    heard_at: float = 0.0
+    type: Literal["plan_revised"] = "plan_revised"
+
+
+@dataclass(frozen=True, slots=True)
+class StepHandedOff:
+    """An agent passed the step's conversation to another agent."""
+
+    at: float
+    step_id: str
+    source: str
+    to: str
+    reason: str
+    type: Literal["step_handed_off"] = "step_handed_off"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """A model call was made for the step; `key` is unique in the step."""
+
+    at: float
+    step_id: str
+    key: str
+    agent: str
+    model: str
+    purpose: str = "turn"
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    duration_s: float = 0.0
+    note: str = ""
+    type: Literal["turn_taken"] = "turn_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePosted:
+    """A step put a message into the run's thread; the bot shows it."""
+
+    at: float
+    key: str
+    step_id: str
+    text: str
+    mentions: tuple[str, ...] = ()
+    type: Literal["message_posted"] = "message_posted"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevelMissed:
+    """The run took longer than its service level allows: others are pinged and may decide."""
+
+    at: float
+    within_s: float
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    type: Literal["service_level_missed"] = "service_level_missed"
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalRequested:
     """A step waits for a decision; no worker is held."""
 
@@ -304,6 +379,11 @@ Event = (
     | StepStarted
     | StepNoted
     | StepExpanded
+    | PlanRevised
+    | StepHandedOff
+    | TurnTaken
+    | MessagePosted
+    | ServiceLevelMissed
     | StepSucceeded
     | StepRetried
     | StepLost

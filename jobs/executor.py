@@ -12,19 +12,22 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from agents import claims
 from agents.domain import Answer, JsonObject, Step
+from agents.models.port import NoModelError
 from agents.redact import redact
 from agents.reports import CallOutcome
-from agents.runbook import RunbookCallError, follow
+from agents.runbook import NoRunbookError, RunbookCallError, follow
 from agents.tool import Effect, Toolbox, ToolError
 from config.expressions import ExpressionError
-from config.specs import AgentSpec
+from config.specs import AgentSpec, BudgetsSpec, WorkflowSpec
 from jobs import commands as c
 from jobs import gates
+from jobs.agent_step import solve_step
 from jobs.asking import about_unknown
 from jobs.broker import Ticket
 from jobs.calling import Denied, FencedOff, OutOfTime, Rules, StepCalls, Suspended
 from jobs.commands import Refusal, Refused
 from jobs.filling import StepError, checked, filled, given, tool_of
+from jobs.journal import StepJournal
 from jobs.observe import report_error
 from jobs.patience import patiently
 from jobs.run import MAX_LOSSES
@@ -32,6 +35,9 @@ from jobs.service import Runs, UnknownRunError
 from jobs.state import Run
 from jobs.store import ConflictError, Lease, StoreUnavailableError
 from jobs.summary import proposed, variables
+from jobs.supervising import supervise_step
+from jobs.thinking import Models, StoppedAtBudget, Thinking
+from jobs.workbench import Workbench
 from jobs.worker import StopReason, StopSignal
 
 log = structlog.get_logger(__name__)
@@ -60,6 +66,10 @@ class Executor:
         clock: Callable[[], float],
         worker: str,
         renew_s: float = RENEW_S,
+        *,
+        models: Models | None = None,
+        workflows: Mapping[str, WorkflowSpec] | None = None,
+        budgets: BudgetsSpec | None = None,
     ) -> None:
         self._runs = runs
         self._agents = agents
@@ -68,6 +78,9 @@ class Executor:
         self._clock = clock
         self._worker = worker
         self._renew_s = renew_s
+        self._models = models
+        self._workflows = workflows or {}
+        self._budgets = budgets or BudgetsSpec()
         self._held: dict[Lease, asyncio.Task[None]] = {}
         self._taken: set[Lease] = set()
 
@@ -212,7 +225,7 @@ class Executor:
             if refusal.refusal is Refusal.STALE:
                 return None
             return c.FailStep(step_id, attempt, refusal.sentence, may_retry=False)
-        except (StepError, ExpressionError) as error:
+        except (StepError, ExpressionError, NoRunbookError, NoModelError, StoppedAtBudget) as error:
             return c.FailStep(step_id, attempt, redact(str(error)), may_retry=False)
         except (ToolError, RunbookCallError) as error:
             return c.FailStep(step_id, attempt, redact(str(error)))
@@ -232,10 +245,12 @@ class Executor:
             gates.ask_for_step(rules, run, step, lease, now)
         if step.approves:
             return await gates.pass_gate(store, rules, self._toolbox, run, step, lease, now)
-        calls = StepCalls(self._runs, rules, run, step, lease, self._clock, deadline)
+        journal = StepJournal(store, lease)
+        calls = StepCalls(self._runs, rules, run, step, lease, self._clock, deadline, journal)
         if step.tool:
             return await self._tool_step(step, calls, lease)
         agent = self._agent(run.steps[step.id].agent)
+        has_model = self._models is not None and self._models.offers(agent.model or "")
 
         async def call_tool(call_id: str, tool: str, args: JsonObject) -> CallOutcome:
             if tool not in agent.tools:
@@ -243,6 +258,32 @@ class Executor:
             async with self._noted(lease, call_id, tool, args):
                 return await calls.call(call_id, tool_of(self._toolbox, tool), args)
 
+        if self._models is not None and (has_model or agent.supervises):
+            model = self._models.for_run(run)
+            bench = Workbench(
+                runs=self._runs,
+                rules=rules,
+                toolbox=self._toolbox,
+                agents=self._agents,
+                workflows=self._workflows,
+                budgets=self._budgets,
+                run=run,
+                step=step,
+                agent=agent,
+                lease=lease,
+                journal=journal,
+                thinking=Thinking(self._runs, run, lease, journal, model, self._clock),
+                call_tool=call_tool,
+                clock=self._clock,
+            )
+            if agent.supervises:
+                return await supervise_step(bench)
+            try:
+                return await solve_step(bench)
+            except NoModelError as error:
+                if agent.runbook is None:
+                    raise
+                log.warning("model_unreachable", agent=agent.name, reason=str(error))
         return await follow(agent, step.inputs, call_tool)
 
     @contextlib.asynccontextmanager

@@ -34,13 +34,29 @@ def answer(run: Run, command: AnswerQuestion, now: float) -> list[e.Event]:
         raise Refused(Refusal.NOT_ALLOWED, sentence)
     if question.options and command.answer not in question.options:
         raise Refused(Refusal.INVALID, f"Answer one of: {', '.join(question.options)}.")
-    answered = e.QuestionAnswered(
-        at=now,
-        question_id=question.id,
-        answer=command.answer[:MAX_ANSWER_CHARS],
-        by=command.person.name,
-    )
-    return [answered, queued(question.step_id, run.steps[question.step_id], now)]
+    events: list[e.Event] = []
+    for one in (question, *_settled_with(run, question)):
+        answered = e.QuestionAnswered(
+            at=now,
+            question_id=one.id,
+            answer=command.answer[:MAX_ANSWER_CHARS],
+            by=command.person.name,
+        )
+        events += [answered, queued(one.step_id, run.steps[one.step_id], now)]
+    return events
+
+
+def _settled_with(run: Run, question: Question) -> list[Question]:
+    """Return the open questions of other steps about the same budget: one answer is enough."""
+    if question.kind != "budget":
+        return []
+    return [
+        other
+        for other in run.questions.values()
+        if other.is_open
+        and other.id != question.id
+        and (other.kind, other.about) == ("budget", question.about)
+    ]
 
 
 def _open(run: Run, question_id: str, now: float) -> Question:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jobs import approvals, questions
+from jobs import approvals, levels, planning, questions
 from jobs import commands as c
 from jobs import events as e
 from jobs.advance import advance, queued
@@ -21,6 +21,8 @@ __all__ = ["apply", "apply_all", "begin", "decide", "replay", "start"]
 MAX_LOSSES = 5
 MAX_NOTE_CHARS = 200
 MAX_SENTENCE_CHARS = 2_000
+MAX_POSTS = 50
+MAX_POST_CHARS = 4_000
 
 
 def start(run_id: str, command: c.StartRun, now: float) -> list[e.Event]:
@@ -81,7 +83,9 @@ def _note_step(run: Run, command: c.NoteStep, now: float) -> list[e.Event]:
 
 
 def _finish_step(run: Run, command: c.FinishStep, now: float) -> list[e.Event]:
-    _fenced(run, command.step_id, command.attempt)
+    state = _fenced(run, command.step_id, command.attempt)
+    if any(run.steps[key].status not in TERMINAL for key in state.children):
+        raise Refused(Refusal.INVALID, f"Steps of {command.step_id} have not ended yet.")
     return [e.StepSucceeded(at=now, step_id=command.step_id, output=command.output)]
 
 
@@ -106,6 +110,81 @@ def _skip_step(run: Run, command: c.SkipStep, now: float) -> list[e.Event]:
     return [e.StepSkipped(at=now, step_id=command.step_id, reason=reason)]
 
 
+def _revise_plan(run: Run, command: c.RevisePlan, now: float) -> list[e.Event]:
+    _fenced(run, command.step_id, command.attempt)
+    _require_not_stopped(run)
+    return planning.revise(run, command, now)
+
+
+def _hand_off(run: Run, command: c.HandOff, now: float) -> list[e.Event]:
+    state = _fenced(run, command.step_id, command.attempt)
+    _require_not_stopped(run)
+    if sentence := objection_to_hop(run, command.step_id, command.to):
+        raise Refused(Refusal.INVALID, sentence)
+    handed = e.StepHandedOff(
+        at=now,
+        step_id=command.step_id,
+        source=state.agent,
+        to=command.to,
+        reason=command.reason[:MAX_SENTENCE_CHARS],
+    )
+    return [handed, queued(command.step_id, state, now, agent=command.to)]
+
+
+def objection_to_hop(run: Run, step_id: str, to: str) -> str:
+    """Return why the step's agent may not pass it to that agent; empty when it may.
+
+    Two agents may pass a step to and fro once; doing it again is ping-pong.
+    """
+    state, step = run.steps[step_id], run.step(step_id)
+    if to == state.agent:
+        return "An agent cannot pass a step to itself."
+    if len(state.hops) >= step.max_hops:
+        return f"The step was passed on {len(state.hops)} times, and that is the most."
+    if any(hop.source == state.agent and hop.to == to for hop in state.hops):
+        return f"{state.agent} has passed it to {to} before: go on with what is known."
+    return ""
+
+
+def _note_turn(run: Run, command: c.NoteTurn, now: float) -> list[e.Event]:
+    state = _fenced(run, command.step_id, command.attempt)
+    if command.key in state.turns:
+        return []
+    return [
+        e.TurnTaken(
+            at=now,
+            step_id=command.step_id,
+            key=command.key,
+            agent=command.agent,
+            model=command.model,
+            purpose=command.purpose,
+            input_tokens=command.input_tokens,
+            cached_tokens=command.cached_tokens,
+            output_tokens=command.output_tokens,
+            cost_usd=command.cost_usd,
+            duration_s=command.duration_s,
+            note=command.note[:MAX_NOTE_CHARS],
+        )
+    ]
+
+
+def _post_message(run: Run, command: c.PostMessage, now: float) -> list[e.Event]:
+    if any(post.key == command.key for post in run.posts):
+        return []
+    _require_going(run)
+    if len(run.posts) >= MAX_POSTS:
+        raise Refused(Refusal.INVALID, f"A run may post {MAX_POSTS} messages, and that is enough.")
+    return [
+        e.MessagePosted(
+            at=now,
+            key=command.key,
+            step_id=command.step_id,
+            text=command.text[:MAX_POST_CHARS],
+            mentions=command.mentions,
+        )
+    ]
+
+
 def _lose_step(run: Run, command: c.LoseStep, now: float) -> list[e.Event]:
     state = _fenced(run, command.step_id, command.attempt)
     if run.stopped_by:
@@ -125,7 +204,13 @@ def _request_approval(run: Run, command: c.RequestApproval, now: float) -> list[
         return []
     _fenced(run, command.step_id, command.attempt)
     _require_not_stopped(run)
-    return [e.ApprovalRequested(at=now, approval=command.approval)]
+    requested = e.ApprovalRequested(at=now, approval=command.approval)
+    if run.late is None:
+        return [requested]
+    escalated = e.ApprovalEscalated(
+        at=now, approval_id=command.approval.id, users=run.late.users, groups=run.late.groups
+    )
+    return [requested, escalated]
 
 
 def _ask_question(run: Run, command: c.AskQuestion, now: float) -> list[e.Event]:
@@ -248,6 +333,8 @@ def _fire_timer(run: Run, command: c.FireTimer, now: float) -> list[e.Event]:
         return approvals.escalate(run, command.key, now)
     if run.stopped_by:
         return []
+    if command.kind is c.TimerKind.SERVICE_LEVEL:
+        return levels.miss(run, now)
     return _stop(run, "its time limit", f"it may take {run.plan.max_wall_s:g} s", now)
 
 
@@ -257,6 +344,10 @@ _DECIDE: Mapping[type, Callable[[Run, Any, float], list[e.Event]]] = {
     c.FinishStep: _finish_step,
     c.FailStep: _fail_step,
     c.SkipStep: _skip_step,
+    c.RevisePlan: _revise_plan,
+    c.HandOff: _hand_off,
+    c.NoteTurn: _note_turn,
+    c.PostMessage: _post_message,
     c.LoseStep: _lose_step,
     c.RequestApproval: _request_approval,
     c.AskQuestion: _ask_question,

@@ -43,6 +43,59 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What model calls used. `cost_usd` is what is known of the price; see `has_unknown_cost`."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    has_unknown_cost: bool = False
+
+    def __add__(self, other: Spent) -> Spent:
+        """Return both together."""
+        return Spent(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost_usd + other.cost_usd,
+            self.has_unknown_cost or other.has_unknown_cost,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """An agent passed the step's conversation to another, and why."""
+
+    source: str
+    to: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubPlan:
+    """What a supervising step has planned: its children in `StepState.children`.
+
+    `answer` is the child whose output becomes the step's own without another look; `inputs` are
+    what expressions of the children read as `goal.inputs` when a workflow was chosen. `seen` are
+    the ended children, and `heard_at` the time of the last message, that the supervisor knew of
+    when it last looked; `looks` counts its looks.
+    """
+
+    revision: int = 1
+    reason: str = ""
+    answer: str = ""
+    workflow: str = ""
+    inputs: JsonObject | None = None
+    seen: tuple[str, ...] = ()
+    heard_at: float = 0.0
+    looks: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class StepState:
     """One step's progress. `attempt` is the fence: a worker with an older one is ignored."""
 
@@ -63,6 +116,16 @@ class StepState:
     waited_s: float = 0.0
     retry_at: float | None = None
     children: tuple[str, ...] = ()
+    subplan: SubPlan | None = None
+    hops: tuple[Hop, ...] = ()
+    turns: tuple[str, ...] = ()
+    """Keys of the model calls that were made for it, so that none is counted twice."""
+    spent: Spent = Spent()
+
+    @property
+    def is_waiting_for_children(self) -> bool:
+        """Whether it has children and no worker: they work, it does not."""
+        return bool(self.children) and self.status is Status.RUNNING and not self.worker
 
 
 class ApprovalStatus(StrEnum):
@@ -149,6 +212,10 @@ class Approval:
 class Question:
     """What a step asks a person; `call_key` when it is about a write of unknown outcome.
 
+    `kind` says what it is about: `outcome`, `input` (an agent wants to know something), `budget`,
+    `plan` (may it start?) or `review` (is this output good enough?); empty in old runs.
+    `about` names the budget.
+
     `users` and `groups` may answer; when both are empty, anybody who may see the run. Nobody may
     any more once it has an answer, has expired or was cancelled.
     """
@@ -171,6 +238,8 @@ class Question:
     escalate_users: tuple[str, ...] = ()
     escalate_groups: tuple[str, ...] = ()
     escalated_at: float | None = None
+    kind: str = ""
+    about: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -218,6 +287,27 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """A message that a step put into the run's thread."""
+
+    key: str
+    step_id: str
+    text: str
+    at: float
+    mentions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """A run took longer than its service level; these people were pinged and may decide."""
+
+    at: float
+    within_s: float
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One attempt at a goal. `version` counts its events and is what a commit is checked with."""
 
@@ -237,6 +327,8 @@ class Run:
     stopped_by: str = ""
     stop_reason: str = ""
     answer: Answer | None = None
+    posts: tuple[Post, ...] = ()
+    late: Lateness | None = None
 
     @property
     def is_over(self) -> bool:
@@ -256,14 +348,44 @@ class Run:
         )
 
     def all_steps(self) -> tuple[Step, ...]:
-        """Every step in plan order, each fan-out followed by its children."""
+        """Every step in plan order, each one followed by its children and theirs."""
         if not self.children:
             return self.plan.steps
         steps: list[Step] = []
-        for step in self.plan.steps:
+        waiting = list(reversed(self.plan.steps))
+        while waiting:
+            step = waiting.pop()
             steps.append(step)
-            steps += [self.children[child] for child in self.steps[step.id].children]
+            waiting += [self.children[key] for key in reversed(self.steps[step.id].children)]
         return tuple(steps)
+
+    def scope(self, step: Step) -> str:
+        """Return the id of the supervising step that planned this one; empty for the plan's own."""
+        parent = step.parent
+        while parent and self.steps[parent].subplan is None:
+            parent = self.step(parent).parent
+        return parent
+
+    def siblings(self, scope: str) -> tuple[Step, ...]:
+        """Return the steps that one supervising step planned; those of the plan for ``""``."""
+        if not scope:
+            return self.plan.steps
+        return tuple(self.children[key] for key in self.steps[scope].children)
+
+    def gives_answer(self, step_id: str) -> bool:
+        """Return whether the step's output is (or becomes) the answer of the run."""
+        while step_id != self.plan.answer:
+            step = self.step(step_id)
+            subplan = self.steps[step.parent].subplan if step.parent else None
+            if subplan is None or subplan.answer != step_id:
+                return False
+            step_id = step.parent
+        return True
+
+    @property
+    def spent(self) -> Spent:
+        """What all its model calls used."""
+        return sum((state.spent for state in self.steps.values()), Spent())
 
 
 RUN = TypeAdapter(Run)

@@ -88,37 +88,55 @@ def variables(run: Run, step: Step) -> dict[str, Any]:
     after the step became ready. `run` is made only for a step that speaks of it: it holds the
     whole story, and most steps are started without a look at it.
     """
-    ended = {key: s for key, s in run.steps.items() if s.ended_at is not None}
-    known: dict[str, Any] = {
-        "goal": {
-            "text": run.goal.text,
-            "inputs": run.goal.inputs,
-            "facts": run.goal.facts,
-            "incident_id": run.goal.incident_id,
-            "requester_name": run.goal.requester_name,
-        },
-        "steps": {key: state.output for key, state in ended.items()},
-        "status": {key: state.status.value for key, state in run.steps.items()},
-        "item": step.item,
-    }
+    scope = run.scope(step)
+    known = variables_of(run, scope)
+    known["item"] = step.item
     if _speaks_of_run(step):
         titles = {step.id: step.title for step in run.all_steps()}
+        prefix = f"{scope}." if scope else ""
         known["run"] = {
             "id": run.id,
             "started_at": run.started_at,
             "timeline": [asdict(moment) for moment in timeline(run)],
             "decisions": decisions(run),
             "statuses": {
-                key: {
+                key.removeprefix(prefix): {
                     "status": state.status.value,
                     "title": titles[key],
                     "error": state.error,
                     "reason": state.reason,
                 }
                 for key, state in run.steps.items()
+                if key.startswith(prefix)
             },
         }
     return known
+
+
+def variables_of(run: Run, scope: str = "") -> dict[str, Any]:
+    """Return what expressions may read in a plan: the run's, or that of a supervising step.
+
+    A supervised step names its siblings by what stands behind its supervisor's id.
+    """
+    prefix = f"{scope}." if scope else ""
+    subplan = run.steps[scope].subplan if scope else None
+    inputs = run.goal.inputs if subplan is None or subplan.inputs is None else subplan.inputs
+    states = {
+        key.removeprefix(prefix): state
+        for key, state in run.steps.items()
+        if key.startswith(prefix)
+    }
+    return {
+        "goal": {
+            "text": run.goal.text,
+            "inputs": inputs,
+            "facts": run.goal.facts,
+            "incident_id": run.goal.incident_id,
+            "requester_name": run.goal.requester_name,
+        },
+        "steps": {key: s.output for key, s in states.items() if s.ended_at is not None},
+        "status": {key: s.status.value for key, s in states.items()},
+    }
 
 
 def _speaks_of_run(step: Step) -> bool:

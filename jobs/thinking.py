@@ -1,0 +1,193 @@
+"""A step's model calls, made durable: journalled, counted once, held to budgets, told on the card.
+
+A call that ended is recalled after a takeover, never made again. A budget that is reached becomes
+a question to people; see `jobs.spending`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, cast
+
+import structlog
+from pydantic import JsonValue, TypeAdapter
+
+from agents.domain import JsonObject
+from agents.models.port import Model, ModelReply, ModelRequest
+from agents.redact import redact
+from agents.wording import one_line
+from jobs import commands as c
+from jobs.asking import Suspended
+from jobs.commands import Refused
+from jobs.journal import StepJournal, leg_of
+from jobs.patience import patiently
+from jobs.run import MAX_NOTE_CHARS
+from jobs.service import Runs, UnknownRunError
+from jobs.spending import BudgetReachedError
+from jobs.state import Question, Run
+from jobs.store import ConflictError, Lease, StoreUnavailableError
+
+log = structlog.get_logger(__name__)
+
+REPLY = TypeAdapter(ModelReply)
+CONTINUE, STOP = "continue", "stop"
+BUDGET_OPTIONS = (CONTINUE, STOP)
+NOTE_EVERY_S = 1.0
+"""What a model says while it speaks is told on the card this often; each time is one commit."""
+
+
+class Models(Protocol):
+    """Where a worker gets models from."""
+
+    def for_run(self, run: Run) -> Model:
+        """Return the models as this run may use them: within its budgets."""
+
+    def offers(self, alias: str) -> bool:
+        """Return whether the alias has any model at all."""
+
+
+class StoppedAtBudget(Exception):
+    """A person was asked about a used-up budget and said stop."""
+
+
+class Thinking:
+    """The model calls of one attempt at one step."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        run: Run,
+        lease: Lease,
+        journal: StepJournal,
+        model: Model,
+        clock: Callable[[], float],
+    ) -> None:
+        self._runs = runs
+        self._run = run
+        self._lease = lease
+        self._journal = journal
+        self._model = model
+        self._clock = clock
+        state = run.steps[lease.step_id]
+        self._agent = state.agent
+        self._prefix = f"{leg_of(state)}/"
+        self._suffix = f"#{state.tries}"
+
+    @property
+    def model(self) -> Model:
+        """The models, for prices and for what they offer."""
+        return self._model
+
+    async def call(self, key: str, request: ModelRequest) -> ModelReply:
+        """Return the reply to the request of that key (unique in the agent's turn at the step).
+
+        Raises Suspended when a person must say whether to go on, StoppedAtBudget, FencedOff, and
+        what `agents.models.port.Model.complete` raises.
+        """
+        full = self._full(key)
+        entry = await self._journal.get(full)
+        if entry is not None:
+            reply = REPLY.validate_python(entry["reply"])
+        else:
+            reply = await self._ask(key, request)
+            stored = cast(JsonObject, REPLY.dump_python(reply, mode="json"))
+            await self._journal.put({"key": full, "kind": request.purpose, "reply": stored})
+        await self._count(full, request, reply)
+        return reply
+
+    async def once(self, key: str, make: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
+        """Return what `make` gave the first time it was asked under this key."""
+        full = self._full(key)
+        entry = await self._journal.get(full)
+        if entry is not None:
+            return entry["value"]
+        value = await make()
+        await self._journal.put({"key": full, "kind": "note", "value": value})
+        return value
+
+    def _full(self, key: str) -> str:
+        return f"{self._prefix}{key}{self._suffix}"
+
+    async def _ask(self, key: str, request: ModelRequest) -> ModelReply:
+        said: list[str] = []
+        telling = asyncio.create_task(self._tell(said))
+        try:
+            return await self._model.complete(request, said.append)
+        except BudgetReachedError as reached:
+            raise self._question(key, reached) from None
+        finally:
+            telling.cancel()
+
+    async def _tell(self, said: list[str]) -> None:
+        """Show on the card what the model says while it speaks."""
+        told = ""
+        while True:
+            await asyncio.sleep(NOTE_EVERY_S)
+            text = redact(one_line(said[-1][-MAX_NOTE_CHARS:], MAX_NOTE_CHARS)) if said else ""
+            if not text or text == told:
+                continue
+            told = text
+            command = c.NoteStep(self._lease.step_id, self._lease.attempt, text)
+            try:
+                await self._runs.send(self._run.id, command)
+            except (Refused, UnknownRunError, StoreUnavailableError, ConflictError) as error:
+                log.debug("note_dropped", reason=str(error))
+
+    async def _count(self, full: str, request: ModelRequest, reply: ModelReply) -> None:
+        if full in self._run.steps[self._lease.step_id].turns:
+            return
+        usage = reply.usage
+        command = c.NoteTurn(
+            step_id=self._lease.step_id,
+            attempt=self._lease.attempt,
+            key=full,
+            agent=self._agent,
+            model=reply.model,
+            purpose=request.purpose,
+            input_tokens=usage.input_tokens,
+            cached_tokens=usage.cached_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=usage.cost_usd,
+            duration_s=reply.duration_s,
+            note=redact(one_line(reply.text, MAX_NOTE_CHARS)),
+        )
+        self._run = await patiently(lambda: self._runs.send(self._run.id, command))
+
+    def _question(self, key: str, reached: BudgetReachedError) -> Suspended | StoppedAtBudget:
+        """Return what to raise: a question to people, or their word to stop."""
+        step_id, now = self._lease.step_id, self._clock()
+        asked = [
+            question
+            for question in self._run.questions.values()
+            if question.step_id == step_id and question.about == reached.scope
+        ]
+        stopped = [question for question in asked if question.answer == STOP]
+        if stopped:
+            return StoppedAtBudget(f"{reached}; {stopped[-1].answered_by} said to stop")
+        return Suspended(
+            c.AskQuestion(
+                step_id=step_id,
+                attempt=self._lease.attempt,
+                question=Question(
+                    id=f"q-{self._run.id}-{step_id}-budget-{reached.scope}-{len(asked) + 1}",
+                    step_id=step_id,
+                    text=f"{str(reached)[0].upper()}{str(reached)[1:]}. Go on with as much again?",
+                    options=BUDGET_OPTIONS,
+                    asked_at=now,
+                    kind="budget",
+                    about=reached.scope,
+                ),
+            )
+        )
+
+
+def grants(run: Run) -> dict[str, int]:
+    """Return how often people said "continue" to each budget in this run."""
+    granted: dict[str, set[tuple[str, float]]] = {}
+    for question in run.questions.values():
+        if question.kind == "budget" and question.answer == CONTINUE:
+            # One answer settles all open questions about a budget at once: it grants once.
+            once = (question.answered_by, question.answered_at or 0.0)
+            granted.setdefault(question.about, set()).add(once)
+    return {scope: len(times) for scope, times in granted.items()}
