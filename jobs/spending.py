@@ -121,7 +121,7 @@ class Reservation:
 
 
 class BudgetReachedError(Exception):
-    """A budget has no room for the next model call; a person may let the run go on."""
+    """A budget has no room for the next model call; people are asked whether to go on."""
 
     def __init__(self, reached: Reached) -> None:
         self.reached = reached
@@ -131,7 +131,7 @@ class BudgetReachedError(Exception):
         needed = quantity(reached.unit, reached.asked)
         super().__init__(
             f"the model budget of {SCOPE_WORDS[reached.scope]} is reached: {self.spent} of "
-            f"{self.limit} are used, and the next call may need {needed}; a person can let it go on"
+            f"{self.limit} are used, and the next call may need {needed}"
         )
 
 
