@@ -28,11 +28,12 @@ class ThreadRef:
 
 
 class Origin(StrEnum):
-    """Where a goal came from."""
+    """Where a goal came from. Only what a person typed as a goal is theirs to say; see policy."""
 
     MESSAGE = "message"
     ALERT = "alert"
     API = "api"
+    FORM = "form"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from jobs.state import (
     Hop,
     Lateness,
     Post,
+    Revision,
     Run,
     Spent,
     Status,
@@ -146,6 +147,17 @@ def _plan_revised(run: Run, event: e.PlanRevised) -> Run:
         heard_at=event.heard_at,
         looks=before.looks + 1,
     )
+    if planned or event.dropped:
+        revision = Revision(
+            step_id=event.step_id,
+            number=event.revision,
+            reason=event.reason,
+            at=event.at,
+            added=tuple(planned),
+            dropped=event.dropped,
+            workflow=event.workflow,
+        )
+        run = replace(run, revisions=(*run.revisions, revision))
     children = tuple(dict.fromkeys((*state.children, *planned)))
     return _step(
         run,
@@ -173,6 +185,8 @@ def _turn_taken(run: Run, event: e.TurnTaken) -> Run:
         event.cost_usd or 0.0,
         event.cost_usd is None,
     )
+    if event.model:
+        run = replace(run, models=tuple(dict.fromkeys((*run.models, event.model))))
     return _step(
         run,
         event.step_id,

@@ -22,6 +22,8 @@ from jobs.summary import call_text
 ANSWER_WITHIN_S = 86_400.0
 """How long a question about a write waits that nobody had to approve."""
 UNKNOWN_OPTIONS = ("done", "retry", "skip")
+TRUSTED_ORIGINS = frozenset({Origin.MESSAGE, Origin.API})
+"""Goals that a person typed. What an alert or a form says may come from anybody."""
 
 
 class Suspended(Exception):
@@ -170,7 +172,7 @@ async def trusted_texts(store: Store, rules: Rules, run: Run) -> list[str]:
     plan_words = [
         text for step in run.all_steps() if step.is_reviewed for text in literals(step.inputs)
     ]
-    if run.goal.origin is not Origin.ALERT:
+    if run.goal.origin in TRUSTED_ORIGINS:
         plan_words.append(run.goal.text)  # What the requester wrote is theirs to say.
     plan_words += [question.answer for question in run.questions.values() if question.answer]
     trusted = [one.text for one in evidence.values() if one.is_trusted]

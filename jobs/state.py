@@ -308,6 +308,19 @@ class Lateness:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """How a supervising step changed its plan, and why. `added` and `dropped` are step ids."""
+
+    step_id: str
+    number: int
+    reason: str
+    at: float
+    added: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    workflow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One attempt at a goal. `version` counts its events and is what a commit is checked with."""
 
@@ -329,6 +342,10 @@ class Run:
     answer: Answer | None = None
     posts: tuple[Post, ...] = ()
     late: Lateness | None = None
+    revisions: tuple[Revision, ...] = ()
+    """What supervising steps planned and changed, oldest first, without empty looks."""
+    models: tuple[str, ...] = ()
+    """The models that answered, in the order of their first call."""
 
     @property
     def is_over(self) -> bool:
