@@ -11,7 +11,7 @@ from agents.domain import JsonObject
 from agents.registry import report_outputs, tool_schemas
 from agents.reports import CallOutcome
 from agents.runbook import follow
-from bot.matching import Match, match
+from agents.matching import Match, match
 from config.catalogue import check_catalogue, load_catalogue
 from config.contents import Catalogue
 from jobs.assembly import all_tools

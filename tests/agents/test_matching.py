@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.matching import Match, NoMatch, match, mentioned, stem
+from agents.matching import Match, NoMatch, match, mentioned, stem
 from config.catalogue import load_catalogue
 from config.specs import InputSpec
 from tests.bot.samples import CATALOGUE, INCIDENT
