@@ -25,6 +25,8 @@ class Query:
     environment: str = ""
     requester: str = ""
     is_tainted: bool = False
+    is_reviewed: bool = False
+    """People wrote this call into a workflow as a step of its own; no agent chose it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,30 @@ def _matches(match: PolicyMatch, query: Query) -> bool:
         and fnmatchcase(query.environment, match.environment)
         and fnmatchcase(query.requester, match.requester)
         and (match.tainted is None or match.tainted == query.is_tainted)
+        and (match.reviewed is None or match.reviewed == query.is_reviewed)
         and all(
-            fnmatchcase(_as_written(query.args.get(name, "")), pattern)
+            fnmatchcase(_as_written(_argument(query.args, name)), pattern)
             for name, pattern in match.arguments.items()
         )
-        and all(_is_at_least(query.args.get(name), least) for name, least in match.at_least.items())
+        and all(
+            _is_at_least(_argument(query.args, name), least)
+            for name, least in match.at_least.items()
+        )
     )
+
+
+def _argument(args: Mapping[str, JsonValue], name: str) -> JsonValue:
+    """Return an argument, or what `argument.key` finds inside one; "" when it is not given.
+
+    An empty list or mapping is as good as none: a rule about calls without mentions holds for
+    `mentions: []` too.
+    """
+    value = args.get(name, "")
+    outer, dot, inner = name.partition(".")
+    if dot and name not in args:
+        mapping = args.get(outer)
+        value = mapping.get(inner, "") if isinstance(mapping, dict) else ""
+    return "" if value in ([], {}) else value
 
 
 def _is_at_least(value: JsonValue, least: float) -> bool:

@@ -423,9 +423,16 @@ class PolicyMatch(Spec):
     agent: str = "*"
     environment: str = "*"
     requester: str = "*"
-    arguments: dict[str, str] = Field(default_factory=dict, description="Argument to pattern.")
+    arguments: dict[str, str] = Field(
+        default_factory=dict, description="Argument (or `argument.key`) to pattern."
+    )
     at_least: dict[str, float] = Field(
         default_factory=dict, description="Argument to the smallest number that matches."
+    )
+    reviewed: bool | None = Field(
+        None,
+        description="Whether it is a step of its own in a workflow that people wrote, whose "
+        "arguments they wired; false: an agent chose it.",
     )
     tainted: bool | None = Field(None, description="Whether untrusted text shaped the call.")
 

@@ -89,28 +89,30 @@ async def ruling_of(
     store: Store,
     rules: Rules,
     run: Run,
-    agent: str,
+    step_id: str,
     tool: str,
     effect: Effect,
     args: JsonObject,
 ) -> Ruling:
-    """Return what policy says of the call. The environment is that of the service it names."""
+    """Return what policy says of a step's call. The environment is that of the service it names."""
     tainted = False
     if speaks_of_taint(rules.policies, effect):  # Else nobody needs to read all the evidence.
         tainted = is_tainted(args, await trusted_texts(store, rules, run))
-    return _rule(rules, run, agent, tool, effect, args, tainted=tainted)
+    return _rule(rules, run, step_id, tool, effect, args, tainted=tainted)
 
 
 def _rule(
     rules: Rules,
     run: Run,
-    agent: str,
+    step_id: str,
     tool: str,
     effect: Effect,
     args: JsonObject,
     *,
     tainted: bool,
 ) -> Ruling:
+    state = run.steps.get(step_id)
+    step = run.step(step_id) if state else None
     service = rules.world.services.get(str(args.get("service", "")))
     return rule(
         rules.policies,
@@ -118,10 +120,11 @@ def _rule(
             tool=tool,
             effect=effect,
             args=args,
-            agent=agent,
+            agent=state.agent if state else "",
             environment=service.environment if service else "",
             requester=run.goal.requester_id,
             is_tainted=tainted,
+            is_reviewed=step is not None and bool(step.tool) and step.is_reviewed,
         ),
     )
 
@@ -141,9 +144,8 @@ async def objection(
     Whoever may edit a call could make of it one that policy denies, or puts to other people.
     What was approved as proposed keeps the terms that it was asked on.
     """
-    state = run.steps.get(call.key.partition("/")[0])
-    agent = state.agent if state else ""
-    ruling = await ruling_of(store, rules, run, agent, call.tool, effect, call.args)
+    step_id = call.key.partition("/")[0]
+    ruling = await ruling_of(store, rules, run, step_id, call.tool, effect, call.args)
     if ruling.verdict is Verdict.DENY:
         return denial(ruling)
     if ruling.verdict is Verdict.ALLOW or not is_edited:
@@ -152,7 +154,7 @@ async def objection(
     if ruling.policy == asked_on:
         return ""
     # An edit may also take the untrusted text out: the terms for tainted calls still do.
-    strict = _rule(rules, run, agent, call.tool, effect, call.args, tainted=True)
+    strict = _rule(rules, run, step_id, call.tool, effect, call.args, tainted=True)
     if strict.policy == asked_on:
         return ""
     return (
@@ -216,8 +218,9 @@ async def about_unknown(
     if approval is not None:
         terms = _asked_again(approval, now)
     else:
-        agent = run.steps[call.step_id].agent
-        ruling = await ruling_of(store, rules, run, agent, call.tool, Effect.WRITES, call.args)
+        ruling = await ruling_of(
+            store, rules, run, call.step_id, call.tool, Effect.WRITES, call.args
+        )
         is_asked = ruling.approval is not None
         terms = terms_of(ruling, now) if is_asked else Terms(expires_at=now + ANSWER_WITHIN_S)
     text = (

@@ -223,7 +223,7 @@ class StepCalls:
             self._runs.store,
             self._rules,
             self._run,
-            self._state.agent,
+            self._step.id,
             tool.name,
             tool.effect,
             args,

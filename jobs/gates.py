@@ -101,8 +101,7 @@ async def _planned(
     if name := secret_argument(args, rules.secrets):
         raise StepError(refusal(tool.name, name))
     sandbox.check_arguments(tool, args, ToolContext(world=rules.world, now=run.started_at))
-    agent = run.steps[step.id].agent
-    ruling = await ruling_of(store, rules, run, agent, tool.name, tool.effect, args)
+    ruling = await ruling_of(store, rules, run, step.id, tool.name, tool.effect, args)
     if ruling.verdict is Verdict.DENY:
         raise StepError(f"{target.title} is denied by policy ({ruling.policy})")
     if ruling.verdict is Verdict.ALLOW:

@@ -168,3 +168,46 @@ def test_more_trusted_text_never_taints(text: str, before: str, after: str) -> N
 def test_numbers_and_inner_keys_count_too(value: JsonValue, tainted: bool) -> None:
     """A number is clean where it stands on its own; a key inside an argument is text."""
     assert is_tainted({"x": value}, ["checkout", "run 3 of them, or 0.5"]) is tainted
+
+
+SEND = Query(
+    "outlet.send",
+    Effect.WRITES,
+    {
+        "outlet": "customer-mail",
+        "category": "question",
+        "confidence": 0.93,
+        "fields": {"account": "on file"},
+        "mentions": [],
+        "a.b": "written so",
+    },
+    is_reviewed=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("match", "is_match"),
+    [
+        ({"arguments": {"fields.account": "on file"}}, True),
+        ({"arguments": {"fields.account": "unknown"}}, False),
+        ({"arguments": {"fields.nothing": ""}}, True),
+        ({"arguments": {"outlet.name": "customer-mail"}}, False),
+        ({"arguments": {"a.b": "written *"}}, True),
+        ({"arguments": {"mentions": ""}}, True),
+        ({"arguments": {"subject": ""}}, True),
+        ({"arguments": {"category": ""}}, False),
+        ({"at_least": {"confidence": 0.9}}, True),
+        ({"at_least": {"confidence": 0.95}}, False),
+        ({"at_least": {"category": 0.0}}, False),
+        ({"at_least": {"fields.confidence": 0.0}}, False),
+        ({"reviewed": True}, True),
+        ({"reviewed": False}, False),
+    ],
+)
+def test_arguments_inside_and_who_made_the_call_count(
+    match: dict[str, object], is_match: bool
+) -> None:
+    """A rule may speak of a key inside an argument, of numbers, and of who wired the call."""
+    spec = PolicySpec.model_validate({"name": "p", "match": match, "verdict": "allow"})
+
+    assert (rule((spec,), SEND).policy == "p") is is_match

@@ -682,3 +682,17 @@ async def test_policy_sees_the_services_environment() -> None:
     run = await rules(careful, ALLOW).start(plan(WRITE))
 
     assert run.steps["s"].reason == "denied by policy (careful)"
+
+
+async def test_a_step_of_a_reviewed_workflow_is_told_from_an_agents_own_call() -> None:
+    """A rule for wired steps does not let an agent, nor a step that a model planned, do it too."""
+    wired = policy("wired", Verdict.ALLOW, tool="act.*", reviewed=True)
+    actor = agent("actor", CallSpec(id="do", tool="act.once", args={"text": "b"}))
+    planned = replace(WRITE, id="planned", is_reviewed=False)
+    world = World(policies=(wired, ASK), agents=(actor,))
+
+    run = await world.start(plan(WRITE, agent_step("own", "actor"), planned))
+
+    assert world.called == [("act.once", "x")]
+    asked = {one.step_id: one.terms.policy for one in run.approvals.values()}
+    assert asked == {"own": "ask", "planned": "ask"}
