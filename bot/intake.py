@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import structlog
 
 from agents.domain import Goal, JsonObject, Moment, Origin, ThreadRef
+from agents.matching import Match, allowed_values, choices, convert, match
 from agents.plan import plan_from_workflow
 from agents.redact import redact
 from agents.wording import one_line
-from agents.matching import Match, allowed_values, choices, convert, match
 from bot.platforms.port import Platform, PlatformBusyError, PlatformError
 from bot.routes import route_for
 from bot.sources import ALERT_SOURCES

@@ -10,7 +10,7 @@ from dataclasses import replace
 from time import time
 from typing import TypeVar
 
-from agents.domain import Evidence, JsonObject
+from agents.domain import Evidence, JsonObject, ThreadRef
 from jobs.broker import Ticket
 from jobs.consequences import consequences
 from jobs.events import EVENT, Event
@@ -42,6 +42,7 @@ class MemoryStore:
         self._runs: dict[str, bytes] = {}
         self._versions: dict[str, int] = {}
         self._order: list[str] = []
+        self._threads: dict[str, ThreadRef] = {}
         self._active: set[str] = set()
         self._events: dict[str, list[bytes]] = defaultdict(list)
         self._feed: list[tuple[str, int, int]] = []
@@ -64,6 +65,7 @@ class MemoryStore:
         follow = consequences(before, after)
         if before is None:
             self._order.append(after.id)
+            self._threads[after.id] = after.goal.thread
         self._runs[after.id] = RUN.dump_json(after)
         self._versions[after.id] = after.version
         self._events[after.id] += encoded
@@ -103,6 +105,11 @@ class MemoryStore:
         """See `jobs.store.Store.run_ids`."""
         newest = (r for r in reversed(self._order) if not active or r in self._active)
         return list(itertools.islice(newest, limit))
+
+    async def runs_of_thread(self, thread: ThreadRef, limit: int = 20) -> list[str]:
+        """See `jobs.store.Store.runs_of_thread`."""
+        newest = (r for r in reversed(self._order) if self._threads[r] == thread)
+        return list(itertools.islice(newest, limit))[::-1]
 
     async def open_approvals(self) -> list[tuple[str, str]]:
         """See `jobs.store.Store.open_approvals`."""
@@ -228,7 +235,13 @@ class MemoryStore:
     def _forget(self, run_id: str) -> None:
         self._order.remove(run_id)
         self._active.discard(run_id)
-        for by_run in (self._runs, self._versions, self._events, self._evidence):
+        for by_run in (
+            self._runs,
+            self._versions,
+            self._events,
+            self._evidence,
+            self._threads,
+        ):
             by_run.pop(run_id, None)
         _drop(self._journals, lambda key: key[0] == run_id)
         _drop(self._data, lambda key: key[0] == run_id)

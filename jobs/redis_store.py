@@ -13,7 +13,7 @@ from typing import Any, cast
 import redis.asyncio as aioredis
 from pydantic import TypeAdapter
 
-from agents.domain import Evidence, JsonObject
+from agents.domain import Evidence, JsonObject, ThreadRef
 from jobs import broker
 from jobs.broker import Ticket
 from jobs.commands import TimerKind
@@ -71,6 +71,12 @@ def journal_key(run_id: str, step_id: str) -> str:
 def evidence_key(run_id: str) -> str:
     """Return the key of the run's evidence (a hash of JSON by id)."""
     return f"{PREFIX}:run:{run_id}:evidence"
+
+
+def thread_runs_key(thread: ThreadRef) -> str:
+    """Return the key of the runs of a thread (a sorted set of run ids by start)."""
+    place = f"{thread.platform}:{thread.channel}:{thread.id}"
+    return f"{PREFIX}:runs:thread:{place}"
 
 
 def data_key(run_id: str, evidence_id: str) -> str:
@@ -157,6 +163,7 @@ class RedisStore:
             broker.queue_key(),
             broker.QUEUES_KEY,
             ENDED,
+            thread_runs_key(after.goal.thread),
         ]
         if await self._commit(keys=keys, args=args) != b"ok":
             raise ConflictError(after.id)
@@ -185,6 +192,12 @@ class RedisStore:
         scores = await self.client.zmscore(RUNS, members) if members else []
         newest = sorted(zip(scores, members, strict=True), key=lambda p: -(p[0] or 0))
         return [member.decode() for _, member in newest[:limit]]
+
+    @reaching
+    async def runs_of_thread(self, thread: ThreadRef, limit: int = 20) -> list[str]:
+        """See `jobs.store.Store.runs_of_thread`."""
+        newest = await self.client.zrevrange(thread_runs_key(thread), 0, limit - 1)
+        return [member.decode() for member in reversed(newest)]
 
     @reaching
     async def open_approvals(self) -> list[tuple[str, str]]:
@@ -362,6 +375,8 @@ class RedisStore:
             for index in (RUNS, ENDED):
                 pipe.zrem(index, run_id)
             pipe.srem(ACTIVE, run_id)
+            if run is not None:
+                pipe.zrem(thread_runs_key(run.goal.thread), run_id)
             if run is not None and run.approvals:
                 pipe.hdel(APPROVALS, *run.approvals)
                 pipe.zrem(OPEN_APPROVALS, *run.approvals)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agents.domain import Evidence, JsonObject
+from agents.domain import Evidence, JsonObject, ThreadRef
 from jobs.commands import TimerKind
 from jobs.events import Event
 from jobs.state import Run
@@ -95,6 +95,9 @@ class Store(Protocol):
 
     async def run_ids(self, limit: int = 100, *, active: bool = False) -> list[str]:
         """Return run ids, newest first; only those that are not over when `active`."""
+
+    async def runs_of_thread(self, thread: ThreadRef, limit: int = 20) -> list[str]:
+        """Return the ids of the newest runs that report in the thread, oldest first."""
 
     async def open_approvals(self) -> list[tuple[str, str]]:
         """Return (run id, approval id) of each approval that is pending, oldest first."""

@@ -1,6 +1,6 @@
 -- Store one change of a run with all that follows from it, all or nothing.
 -- KEYS: run hash, event stream, feed, leases, timers, runs by start, active runs, open approvals,
---       approval index, job queue, queue registry, ended runs
+--       approval index, job queue, queue registry, ended runs, runs of the thread
 -- ARGV: one JSON-free flat list; see RedisStore.commit for its order. Returns "ok" or "conflict".
 -- Sent twice (the client gave up waiting and repeated it) it answers "ok" and changes nothing.
 local at = 1
@@ -20,7 +20,11 @@ for n = 1, tonumber(take()) do
 end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', take(), '*', 'run', run_id, 'first', first, 'last', version)
 
-if expected == '0' then redis.call('ZADD', KEYS[6], take(), run_id) else take() end
+local started_at = take()
+if expected == '0' then
+  redis.call('ZADD', KEYS[6], started_at, run_id)
+  redis.call('ZADD', KEYS[13], started_at, run_id)
+end
 local is_active, ended_at = take(), take()
 if is_active == '1' then
   redis.call('SADD', KEYS[7], run_id)

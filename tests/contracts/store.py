@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -277,6 +278,20 @@ class StoreContract(ABC):
 
         assert await store.put_evidence(replace(pieces[0], text="new"))
         assert len(await store.evidence(RUN_ID)) == MAX_EVIDENCE
+
+    async def test_runs_of_a_thread_are_found(self, store: Store) -> None:
+        """The newest runs of a conversation come oldest first, without those of others."""
+        thread = GOAL.thread
+        for number, place in enumerate((thread, replace(thread, id="t-2"), thread, thread)):
+            runs = Runs(store, partial(float, NOW + number))
+            await runs.start(f"run-{number}", replace(GOAL, thread=place), PLAN)
+        await runs.send("run-0", c.StopRun(ALICE))
+
+        assert await store.runs_of_thread(thread) == ["run-0", "run-2", "run-3"]
+        assert await store.runs_of_thread(thread, limit=2) == ["run-2", "run-3"]
+        await store.forget_runs(NOW + 100)
+        assert await store.runs_of_thread(thread) == ["run-2", "run-3"]
+        assert await store.runs_of_thread(replace(thread, channel="none")) == []
 
     async def test_old_runs_are_forgotten_with_all_that_is_theirs(
         self, store: Store, runs: Runs

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from agents.domain import JsonObject
+from agents.matching import Match, match
 from agents.registry import report_outputs, tool_schemas
 from agents.reports import CallOutcome
 from agents.runbook import follow
-from agents.matching import Match, match
 from config.catalogue import check_catalogue, load_catalogue
 from config.contents import Catalogue
 from jobs.assembly import all_tools
