@@ -10,11 +10,13 @@ from typing import Any
 from pydantic import BaseModel, JsonValue
 
 from agents.domain import Plan, Step
+from agents.models.port import Model
 from agents.tool import Effect, Limits, Tool, Toolbox, ToolContext, ToolResult
 from config.specs import (
     AgentSpec,
     ApprovalSpec,
     ApproversSpec,
+    BudgetsSpec,
     CallSpec,
     PolicyMatch,
     PolicySpec,
@@ -23,6 +25,7 @@ from config.specs import (
     ServicesFile,
     ServiceSpec,
     Verdict,
+    WorkflowSpec,
 )
 from jobs import commands as c
 from jobs.asking import Rules
@@ -126,6 +129,21 @@ def plan(*steps: Step) -> Plan:
     return Plan(workflow="test", steps=(*steps, answer_step(*ids)), answer="answer")
 
 
+@dataclass(frozen=True, slots=True)
+class OneModel:
+    """The models of a worker when there is one, whatever the run."""
+
+    model: Model
+
+    def for_run(self, _: Run) -> Model:
+        """Return the model."""
+        return self.model
+
+    def offers(self, alias: str) -> bool:
+        """Say whether the model answers to that alias."""
+        return self.model.offers(alias)
+
+
 @dataclass(slots=True)
 class World:
     """One store, any number of workers after each other, and people who decide."""
@@ -141,6 +159,9 @@ class World:
     tools: dict[str, Tool] = field(default_factory=dict)
     worker: str = "w1"
     secrets: tuple[str, ...] = ()
+    model: Model | None = None
+    workflows: tuple[WorkflowSpec, ...] = ()
+    budgets: BudgetsSpec = field(default_factory=BudgetsSpec)
 
     def __post_init__(self) -> None:
         """Put the tools in place."""
@@ -194,6 +215,9 @@ class World:
             rules=Rules(world=world, policies=self.policies, secrets=self.secrets),
             clock=self.clock,
             worker=self.worker,
+            models=OneModel(self.model) if self.model is not None else None,
+            workflows={spec.name: spec for spec in self.workflows},
+            budgets=self.budgets,
         )
 
     async def start(self, a_plan: Plan) -> Run:
