@@ -1,7 +1,8 @@
-"""Bounded HTTP GET for tools on the standard library, which a child process imports quickly.
+"""Bounded HTTP for tools on the standard library, which a child process imports quickly.
 
-Only two callers exist: queries to the monitoring systems that people configured (`get_json`),
-and the guarded tool `http.get`, which pins the address that was checked (`get_pinned`).
+Three callers exist: queries to the monitoring systems that people configured (`get_json`), the
+guarded tool `http.get`, which pins the address that was checked (`get_pinned`), and what is sent
+to the outlets that people configured (`post_json`). Redirects are never followed here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 MAX_ERROR_CHARS = 300
 PORTS = {"http": 80, "https": 443}
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_HEADERS = {"User-Agent": "muster", "Accept": "*/*"}
+
+
+class NotSentError(OSError):
+    """Nobody was there to take the request: it certainly had no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,28 @@ def get_json(url: str, params: Mapping[str, str] | None = None) -> Any:
         raise ToolFailed(f"{url} did not answer with JSON; check the address") from error
 
 
+def post_json(
+    url: str, value: Any, headers: Mapping[str, str], *, timeout_s: float, max_bytes: int
+) -> Response:
+    """POST JSON to a configured address; NotSentError when it certainly did not arrive."""
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ToolFailed(f"{url} is not an http address; correct it in services.yaml")
+    port = parts.port or PORTS[parts.scheme]
+    connection = _pinned(parts.scheme, parts.hostname, port, parts.hostname, timeout_s)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    sent = {**_HEADERS, "Content-Type": "application/json", **headers}
+    try:
+        try:
+            connection.connect()
+        except OSError as error:
+            raise NotSentError(error) from error
+        connection.request("POST", path, body=json.dumps(value).encode(), headers=sent)
+        return _read(connection, max_bytes)
+    finally:
+        connection.close()
+
+
 def get_pinned(
     scheme: str,
     host: str,
@@ -82,19 +110,26 @@ def get_pinned(
     max_bytes: int,
 ) -> Response:
     """GET from exactly that address, speaking to it as `host`; at most `max_bytes` of body."""
-    connection: http.client.HTTPConnection = (
-        _PinnedHttps(host, port, address, timeout_s)
-        if scheme == "https"
-        else _PinnedHttp(host, port, address, timeout_s)
-    )
+    connection = _pinned(scheme, host, port, address, timeout_s)
     try:
-        connection.request("GET", path, headers={"User-Agent": "muster", "Accept": "*/*"})
-        answer = connection.getresponse()
-        body = answer.read(max_bytes + 1)
-        headers = {key.lower(): value for key, value in answer.getheaders()}
-        return Response(answer.status, headers, body[:max_bytes], len(body) > max_bytes)
+        connection.request("GET", path, headers=_HEADERS)
+        return _read(connection, max_bytes)
     finally:
         connection.close()
+
+
+def _pinned(
+    scheme: str, host: str, port: int, address: str, timeout_s: float
+) -> http.client.HTTPConnection:
+    kind = _PinnedHttps if scheme == "https" else _PinnedHttp
+    return kind(host, port, address, timeout_s)
+
+
+def _read(connection: http.client.HTTPConnection, max_bytes: int) -> Response:
+    answer = connection.getresponse()
+    body = answer.read(max_bytes + 1)
+    headers = {key.lower(): value for key, value in answer.getheaders()}
+    return Response(answer.status, headers, body[:max_bytes], len(body) > max_bytes)
 
 
 class _PinnedHttp(http.client.HTTPConnection):

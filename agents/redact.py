@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit
 
 from pydantic import JsonValue
 
@@ -72,3 +73,12 @@ def redact_json(value: JsonValue, secrets: Iterable[str] = ()) -> JsonValue:
     if isinstance(value, dict):
         return {key: redact_json(item, known) for key, item in value.items()}
     return value
+
+
+def forms(secret: str) -> tuple[str, ...]:
+    """Return a secret as it may appear: as it is and, of an address, the password inside it."""
+    try:
+        password = urlsplit(secret).password or ""
+    except ValueError:
+        password = ""
+    return tuple(form for form in dict.fromkeys((secret, password, unquote(password))) if form)

@@ -24,7 +24,7 @@ import structlog
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from agents.excerpt import MAX_TEXT_CHARS, cut
-from agents.redact import redact, redact_json
+from agents.redact import forms, redact, redact_json
 from agents.sandbox_child import (
     FAILED,
     LENGTH_BYTES,
@@ -46,6 +46,7 @@ from agents.tool import (
     ToolRetry,
     TransientError,
 )
+from config.settings import variables
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,8 @@ async def call(
     """
     arguments = parse_arguments(tool, raw_arguments)
     bounds = limits or tool.limits
-    known = tuple(secrets)
+    context = replace(context, secrets=_secrets_for(tool, context, arguments))
+    known = (*secrets, *(form for value in context.secrets.values() for form in forms(value)))
     try:
         if tool.is_confined:
             result = await run_confined(tool, arguments, context, bounds)
@@ -125,6 +127,9 @@ async def run_confined(
         "world": context.world.model_dump(mode="json"),
         "now": context.now,
         "key": context.idempotency_key,
+        "run_id": context.run_id,
+        "step_id": context.step_id,
+        "secrets": dict(context.secrets),
         "limits": asdict(limits),
         "parent_pid": os.getpid(),
     }
@@ -271,6 +276,13 @@ def _redacted(output: BaseModel, secrets: tuple[str, ...]) -> BaseModel:
     plain = output.model_dump(mode="json")
     clean = redact_json(plain, secrets)
     return output if clean == plain else type(output).model_validate(clean)
+
+
+def _secrets_for(tool: Tool, context: ToolContext, arguments: BaseModel) -> dict[str, str]:
+    """Return the variables that this call needs, from where the catalogue's tokens are kept."""
+    names = tuple(tool.secrets(context, arguments)) if tool.secrets else ()
+    given = variables(os.environ) if names else {}
+    return {name: given[name] for name in names if name in given}
 
 
 def _module(tool: Tool) -> str:

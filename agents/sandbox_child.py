@@ -18,7 +18,7 @@ from typing import Any
 
 from agents.excerpt import MAX_TEXT_CHARS, cut
 from agents.posix import die_with_parent, set_limits
-from agents.redact import redact, redact_json
+from agents.redact import forms, redact, redact_json
 from agents.tool import (
     Limits,
     OutcomeUnknownError,
@@ -58,24 +58,28 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    known = tuple(form for value in request["secrets"].values() for form in forms(value))
     try:
         tool = _tool(request["module"], request["tool"])
         context = ToolContext(
             world=ServicesFile.model_validate(request["world"]),
             now=request["now"],
             idempotency_key=request["key"],
+            run_id=request["run_id"],
+            step_id=request["step_id"],
+            secrets=request["secrets"],
         )
         arguments = tool.arguments.model_validate(request["arguments"])
         result = asyncio.run(_run(tool, context, arguments))
-        return _result(result, request["limits"]["output_kib"] * 1024)
+        return _result(result, request["limits"]["output_kib"] * 1024, known)
     except ToolRetry as error:
-        return {"kind": RETRY, "message": redact(str(error))}
+        return {"kind": RETRY, "message": redact(str(error), known)}
     except OutcomeUnknownError as error:
-        return {"kind": UNKNOWN, "message": redact(str(error))}
+        return {"kind": UNKNOWN, "message": redact(str(error), known)}
     except ToolFailed as error:
-        return {"kind": FAILED, "message": redact(str(error))}
+        return {"kind": FAILED, "message": redact(str(error), known)}
     except TransientError as error:
-        return {"kind": TRANSIENT, "message": redact(str(error))}
+        return {"kind": TRANSIENT, "message": redact(str(error), known)}
     except MemoryError:
         raise
     except Exception as error:  # a bug in the tool: its traceback goes to stderr, once
@@ -86,7 +90,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         import traceback
 
         traceback.print_exc()
-        return {"kind": BUG, "message": redact(f"{type(error).__name__}: {error}")}
+        return {"kind": BUG, "message": redact(f"{type(error).__name__}: {error}", known)}
 
 
 async def _run(tool: Tool, context: ToolContext, arguments: Any) -> ToolResult:
@@ -99,7 +103,7 @@ def _tool(module: str, name: str) -> Tool:
     return next(tool for tool in tools if tool.name == name)
 
 
-def _result(result: ToolResult, limit: int) -> dict[str, Any]:
+def _result(result: ToolResult, limit: int, known: tuple[str, ...]) -> dict[str, Any]:
     file = result.file
     size = len(result.output.model_dump_json()) + (len(file.data) if file else 0)
     if size > limit:
@@ -108,9 +112,9 @@ def _result(result: ToolResult, limit: int) -> dict[str, Any]:
         )
     return {
         "kind": RESULT,
-        "output": redact_json(result.output.model_dump(mode="json")),
-        "text": redact(cut(result.text, min(MAX_TEXT_CHARS, limit))),
-        "title": redact(result.title),
+        "output": redact_json(result.output.model_dump(mode="json"), known),
+        "text": redact(cut(result.text, min(MAX_TEXT_CHARS, limit)), known),
+        "title": redact(result.title, known),
         "file": None
         if file is None
         else {

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from agents.tool import Tool
 
-CONFINED = ("chart", "deploys", "http", "logs", "metrics", "service")
+CONFINED = ("chart", "deploys", "http", "logs", "metrics", "outlet", "service", "sql")
 """The modules of this folder whose tools run in a child process; each has `TOOLS`."""
 
 

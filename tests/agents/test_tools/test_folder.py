@@ -9,8 +9,9 @@ import agents.tools
 from agents.tool import Effect
 from agents.tools import CONFINED, confined_tools
 from agents.tools.alerts import AlertFacts, IncidentFacts, alert_tools
+from agents.tools.chat import chat_tools
 
-NOT_CONFINED = {"alerts"}
+NOT_CONFINED = {"alerts", "chat"}
 
 
 class NoAlerts:
@@ -25,7 +26,16 @@ class NoAlerts:
         return None
 
 
-ALL = (*confined_tools(), *alert_tools(NoAlerts()))
+class NoThread:
+    """A poster that posts nowhere."""
+
+    async def post(
+        self, run_id: str, step_id: str, key: str, text: str, mentions: tuple[str, ...]
+    ) -> None:
+        """Do nothing."""
+
+
+ALL = (*confined_tools(), *alert_tools(NoAlerts()), *chat_tools(NoThread()))
 
 
 def test_no_file_of_the_folder_is_forgotten() -> None:
@@ -54,11 +64,11 @@ def test_every_tool_is_described_and_refuses_unknown_arguments() -> None:
         assert tool.output.__doc__
 
 
-def test_only_services_are_written_to() -> None:
-    """The tools that change something are known by name."""
+def test_what_changes_something_is_known_by_name() -> None:
+    """Services are acted on, and messages are sent outside and into the run's thread."""
     writing = {tool.name for tool in ALL if tool.effect is Effect.WRITES}
 
-    assert writing == {"service.rollback", "service.restart"}
+    assert writing == {"service.rollback", "service.restart", "outlet.send", "chat.post"}
 
 
 def test_text_from_outside_is_untrusted() -> None:
