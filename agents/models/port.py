@@ -111,23 +111,42 @@ class ModelReply:
 
 
 class ModelError(Exception):
-    """A model call that gave nothing; the message says what to do next."""
+    """A model call that gave nothing; the message says what to do next.
+
+    `usage` is what was used all the same, such as by a reply that was no good; None when nothing.
+    """
+
+    usage: Usage | None = None
 
 
 class ModelBusyError(ModelError):
-    """A transient failure (a timeout, 408, 429, 5xx, a cut connection): it may work in a moment."""
+    """A transient failure (a timeout, 408, 429, 5xx, a cut connection): it may work in a moment.
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    `status` is the HTTP status, None when there was no answer.
+    """
+
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, status: int | None = None
+    ) -> None:
         self.retry_after_s = retry_after_s
+        self.status = status
         super().__init__(message)
 
 
 class ModelRequestError(ModelError):
     """The provider refused the request itself (400, 401, 404): asking again cannot help."""
 
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
 
 class BadOutputError(ModelError):
     """The reply is not the JSON that was asked for, also after it was told so."""
+
+    def __init__(self, message: str, usage: Usage | None = None) -> None:
+        self.usage = usage
+        super().__init__(message)
 
 
 class NoModelError(ModelError):
