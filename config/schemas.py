@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from config.settings import NOT_IN_YAML, Settings
 from config.specs import (
     AgentSpec,
+    ModelsFile,
     PeopleFile,
     PoliciesFile,
     RoutesFile,
@@ -24,6 +25,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KINDS: Mapping[str, type[BaseModel]] = {
     "agent": AgentSpec,
     "workflow": WorkflowSpec,
+    "models": ModelsFile,
     "services": ServicesFile,
     "policies": PoliciesFile,
     "routes": RoutesFile,

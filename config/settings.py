@@ -14,7 +14,15 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from config.faults import Fault, faults
 from config.nearest import hint, nearest
@@ -29,11 +37,13 @@ MAX_SECRET_BYTES = 65_536
 
 NOT_SETTINGS = frozenset([SECRETS_DIR_VARIABLE, "MUSTER_IDEMPOTENCY_KEY"])
 """MUSTER_* variables that something other than the settings reads."""
-CONFIDENTIAL = frozenset(["sentry_dsn", "secret_key", "redis_url"])
+CONFIDENTIAL = frozenset(["sentry_dsn", "secret_key", "token", "model_key", "redis_url"])
 """Settings whose values never stand in a message; a Redis address may hold a password."""
 NOT_IN_YAML: Mapping[str, str] = {
     "sentry_dsn": "a secret never stands in YAML",
     "secret_key": "a secret never stands in YAML",
+    "token": "a secret never stands in YAML",
+    "model_key": "a secret never stands in YAML",
     "config_dir": "it says where this very file is",
 }
 
@@ -90,6 +100,17 @@ class Settings(BaseModel):
         None, description="Signs console sessions; secret; made once in state_dir when not set."
     )
 
+    model_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="One language model for everything, as litellm names it.",
+    )
+    model_base_url: str | None = Field(
+        None, description="Of an OpenAI-compatible server that has this model."
+    )
+    model_key: SecretStr | None = Field(None, description="The key for it; secret.")
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
@@ -115,6 +136,20 @@ class Settings(BaseModel):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError("must be an address such as https://muster.example.com")
+        return value.rstrip("/")
+
+    @field_validator("model_base_url")
+    @classmethod
+    def _model_server(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an address such as http://127.0.0.1:11434/v1")
+        if parts.username or parts.password:
+            raise ValueError(f"must hold no key; set {variable('model_key')} instead")
+        if "model_name" in info.data and info.data["model_name"] is None:
+            raise ValueError(f"says where, but not which model; set {variable('model_name')} too")
         return value.rstrip("/")
 
     @field_validator("secret_key")

@@ -18,12 +18,11 @@ import redis.asyncio as aioredis
 import structlog
 
 from agents.models.gate import ProviderFullError
+from agents.models.memory_gate import BREAKER_FAILURES, BREAKER_PAUSE_S
 from jobs.reaching import reaching
 from jobs.store import StoreUnavailableError
 
 PREFIX = "muster"
-BREAKER_FAILURES = 5
-BREAKER_PAUSE_S = 30.0
 FAILURES_KEPT_S = 86_400
 """Failures in a row may lie far apart, but not so far."""
 PLACE_S = 30.0

@@ -86,6 +86,16 @@ def check(
 
 
 @app.command()
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show which language models answer, how fast, and what they cost."""
+    from bot.cli.models import run_models
+
+    sys.exit(run_models(_settings(), _environ(), as_json=as_json))
+
+
+@app.command()
 def goal(
     text: Annotated[str, typer.Argument(help="What you want to know or have done.")],
     wait: Annotated[bool, typer.Option("--wait", help="Watch it until the answer.")] = False,

@@ -26,7 +26,7 @@ def run_check(settings: Settings, environ: Mapping[str, str], schemas: Path | No
     if not is_broken:
         claimed = _token_variables(settings)
         lines += [
-            f"warning: {name} is not set, so nobody can use what names it as token_env"
+            f"warning: {name} is not set, so nobody can use what names it"
             for name in sorted(claimed - environ.keys())
         ]
     lines += [f"warning: {unclaimed_sentence(name)}" for name in unclaimed(environ, claimed)]

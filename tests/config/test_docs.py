@@ -69,6 +69,7 @@ def test_there_is_an_example_of_most_files() -> None:
     assert {kind for kind, _ in EXAMPLES} == {
         "workflows",
         "agents",
+        "models",
         "services",
         "sources",
         "people",

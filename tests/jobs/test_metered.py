@@ -156,9 +156,7 @@ async def test_usage_of_an_error_is_counted() -> None:
     ledger = MemoryLedger(BUDGETS)
 
     async def nonsense() -> ModelReply:
-        error = BadOutputError("no JSON")
-        error.usage = Usage(input_tokens=5, cost_usd=0.01)  # type: ignore[attr-defined]
-        raise error
+        raise BadOutputError("no JSON", Usage(input_tokens=5, cost_usd=0.01))
 
     with pytest.raises(BadOutputError):
         await meter(OneModel(nonsense), ledger).complete(REQUEST)
