@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,37 +13,44 @@ from agents.domain import Cite, Claim, Evidence, Moment, Step
 from agents.findings import Ranking, Reason
 from agents.tool import Toolbox, UnknownToolError
 from agents.wording import one_line
+from bot.phases import approval_title, headline, is_open, is_planner, phase, root_planner
 from bot.views import (
     AnswerView,
     ApprovalView,
     CallView,
     DiagnosisView,
+    HandoffView,
     IncidentView,
+    LateView,
     QuestionView,
+    RevisionView,
     RunView,
+    SpentView,
     StepView,
     SuspectView,
 )
 from config.contents import Catalogue
+from config.specs import PERSON
 from jobs.approvals import approvers_text
 from jobs.incidents import AlertState, Incident
 from jobs.questions import answerers_text
 from jobs.state import (
-    TERMINAL,
     Approval,
-    ApprovalStatus,
+    Hop,
+    Lateness,
     ProposedCall,
     Question,
+    Revision,
     Run,
     Status,
     StepState,
+    Terms,
     Vote,
 )
 
-MAX_HEADLINE_CHARS = 160
 MAX_TITLE_CHARS = 80
 MAX_NOTE_CHARS = 200
-MAX_STEPS_NAMED = 3
+MAX_REASON_CHARS = 500
 NOT_NEEDED = "not needed:"
 MAX_SUSPECTS = 5
 RANKING_REPORT = "suspects"
@@ -76,22 +84,99 @@ class Presenter:
 
 def run_view(run: Run, catalogue: Catalogue, toolbox: Toolbox) -> RunView:
     """Return the live card of a run."""
+    root = root_planner(run, catalogue.agents)
+    shown = [step for step in run.all_steps() if step != root]
     return RunView(
         run_id=run.id,
         title=run_title(run, catalogue),
         goal=run.goal.text,
         status=run.status,
-        headline=headline(run),
+        headline=headline(run, catalogue.agents),
         requester=run.goal.requester_name,
-        workflow=run.plan.workflow,
-        steps=tuple(_step_view(run, step, catalogue) for step in run.all_steps()),
+        workflow=workflow_of(run),
+        steps=_step_views(run, shown, catalogue),
         approvals=tuple(approval_view(run, one, toolbox) for one in run.approvals.values()),
-        questions=tuple(_question_view(run, one) for one in run.questions.values()),
+        questions=tuple(_question_view(run, one, catalogue) for one in run.questions.values()),
         started_at=run.started_at,
         ended_at=run.ended_at,
         version=run.version,
         diagnosis=_diagnosis(run, catalogue),
+        planner=_step_view(run, root, catalogue) if root is not None else None,
+        revisions=_revision_views(run, catalogue),
+        spent=spent_view(run),
+        late=_late_view(run.late) if run.late is not None else None,
+        thread=run.goal.thread,
     )
+
+
+def workflow_of(run: Run) -> str:
+    """Return the workflow that the run follows: its plan's, or the one its supervisor chose."""
+    if run.plan.workflow:
+        return run.plan.workflow
+    subplans = [run.steps[step.id].subplan for step in run.plan.steps]
+    return next((one.workflow for one in subplans if one is not None and one.workflow), "")
+
+
+def spent_view(run: Run) -> SpentView | None:
+    """Return what the run's model calls used; None when there were none."""
+    spent = run.spent
+    if not spent.calls:
+        return None
+    tokens = spent.input_tokens + spent.output_tokens
+    calls = "1 model call" if spent.calls == 1 else f"{spent.calls:,} model calls"
+    return SpentView(
+        text=f"{money(spent.cost_usd, spent.has_unknown_cost)}, {tokens:,} tokens, {calls}",
+        calls=spent.calls,
+        input_tokens=spent.input_tokens,
+        cached_tokens=spent.cached_tokens,
+        output_tokens=spent.output_tokens,
+        cost_usd=spent.cost_usd,
+        has_unknown_cost=spent.has_unknown_cost,
+        models=run.models,
+    )
+
+
+def money(cost_usd: float, has_unknown: bool) -> str:
+    """Return a cost in dollars; what has no known price is said, not left out."""
+    if has_unknown and cost_usd == 0:
+        return "cost unknown"
+    digits = 4 if cost_usd < 1 else 2
+    known = f"${cost_usd:,.{digits}f}"
+    return f"{known} and more (some prices are unknown)" if has_unknown else known
+
+
+def _revision_views(run: Run, catalogue: Catalogue) -> tuple[RevisionView, ...]:
+    """Return how the plans changed, those of each planner counted from 1."""
+    root = root_planner(run, catalogue.agents)
+    counts: Counter[str] = Counter()
+    views: list[RevisionView] = []
+    for one in run.revisions:
+        counts[one.step_id] += 1
+        is_own = root is not None and one.step_id == root.id
+        planner = "" if is_own else run.step(one.step_id).title
+        views.append(_revision_view(run, one, catalogue, counts[one.step_id], planner))
+    return tuple(views)
+
+
+def _revision_view(
+    run: Run, revision: Revision, catalogue: Catalogue, number: int, planner: str
+) -> RevisionView:
+    chosen = catalogue.workflows.get(revision.workflow)
+    return RevisionView(
+        number=number,
+        reason=one_line(revision.reason, MAX_REASON_CHARS),
+        at=revision.at,
+        planner=planner,
+        workflow=chosen.title if chosen else revision.workflow,
+        added=tuple(run.step(key).title for key in revision.added),
+        dropped=tuple(run.step(key).title for key in revision.dropped),
+    )
+
+
+def _late_view(late: Lateness) -> LateView:
+    is_known = bool(late.users or late.groups)
+    people = approvers_text(Terms(users=late.users, groups=late.groups)) if is_known else ""
+    return LateView(at=late.at, within_s=late.within_s, people=people)
 
 
 def _diagnosis(run: Run, catalogue: Catalogue) -> DiagnosisView | None:
@@ -131,100 +216,31 @@ def _claim(reason: Reason) -> Claim:
 
 
 def run_title(run: Run, catalogue: Catalogue) -> str:
-    """Return a short name for the run: its workflow and what it is about."""
+    """Return a short name for the run: its workflow and what it is about, else its goal."""
+    if not run.plan.workflow:
+        return one_line(run.goal.text, MAX_TITLE_CHARS)
     workflow = catalogue.workflows.get(run.plan.workflow)
     name = workflow.title if workflow else run.plan.workflow
     about = ", ".join(str(value) for value in run.goal.inputs.values() if isinstance(value, str))
     return one_line(f"{name}: {about}" if about else name, MAX_TITLE_CHARS)
 
 
-def headline(run: Run) -> str:
-    """Say in one line what is going on: the phase while it runs, the outcome after."""
-    return one_line(_headline(run), MAX_HEADLINE_CHARS)
+def _step_views(run: Run, shown: list[Step], catalogue: Catalogue) -> tuple[StepView, ...]:
+    """Return the steps as shown, each one inside the step that planned it or fanned it out."""
+    depths: dict[str, int] = {}
+    views: list[StepView] = []
+    for step in shown:
+        depths[step.id] = depths[step.parent] + 1 if step.parent in depths else 0
+        views.append(_step_view(run, step, catalogue, depths[step.id]))
+    return tuple(views)
 
 
-def _headline(run: Run) -> str:
-    if run.is_over:
-        return run.answer.headline if run.answer else f"Ended: {run.status}"
-    if run.stopped_by:
-        return f"Stopping, asked by {run.stopped_by}"
-    waiting = [_approval_title(run, a) for a in run.approvals.values() if _is_open(a)]
-    if waiting:
-        return f"Waiting for approval: {_first_of(waiting)}"
-    questions = [q.text for q in run.questions.values() if q.is_open]
-    if questions:
-        return f"Waiting for an answer: {_first_of(questions)}"
-    leaves = [step for step in run.all_steps() if not run.steps[step.id].children]
-    states = [run.steps[step.id] for step in leaves]
-    done = sum(state.status in TERMINAL for state in states)
-    running = _titles(run, leaves, Status.RUNNING)
-    if running:
-        return f"{_joined(running)} ({done} of {len(leaves)} done)"
-    queued = _titles(run, leaves, Status.QUEUED)
-    if queued:
-        return f"Waiting for a free worker: {_joined(queued)} ({done} of {len(leaves)} done)"
-    retried = [step.title for step in leaves if run.steps[step.id].retry_at is not None]
-    if retried:
-        return f"Trying again in a moment: {_joined(retried)} ({done} of {len(leaves)} done)"
-    return f"{done} of {len(leaves)} done"
-
-
-def _is_open(approval: Approval) -> bool:
-    return approval.status is ApprovalStatus.PENDING
-
-
-def _first_of(texts: list[str]) -> str:
-    more = len(texts) - 1
-    return f"{texts[0]} (and {more} more)" if more else texts[0]
-
-
-def _titles(run: Run, steps: Iterable[Step], status: Status) -> list[str]:
-    """Return the titles of the steps in a status, a fan-out's children under one name."""
-    titles = [
-        run.plan.step(step.parent).title if step.parent else step.title
-        for step in steps
-        if run.steps[step.id].status is status
-    ]
-    return list(dict.fromkeys(titles))
-
-
-def _joined(titles: list[str]) -> str:
-    """Join titles as people do: `Look at metrics, logs and 2 more`."""
-    shown = titles[:MAX_STEPS_NAMED]
-    more = len(titles) - len(shown)
-    said = len(_common_words(shown))
-    rest = [" ".join(title.split()[said:]) for title in shown[1:]]
-    parts = [shown[0], *(_lower_first(title) for title in rest)]
-    if more:
-        parts.append(f"{more} more")
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _common_words(titles: list[str]) -> list[str]:
-    """Return the words that all titles begin with, such as `Look at`, but never a whole title."""
-    words = [title.split()[:-1] for title in titles]
-    common: list[str] = []
-    for column in zip(*words, strict=False):
-        if len(set(column)) > 1:
-            break
-        common.append(column[0])
-    return common
-
-
-def _lower_first(title: str) -> str:
-    """Write a title inside a sentence; a word in capitals such as HTTP stays as it is."""
-    is_word = len(title) > 1 and title[0].isupper() and title[1].islower()
-    return title[0].lower() + title[1:] if is_word else title
-
-
-def _step_view(run: Run, step: Step, catalogue: Catalogue) -> StepView:
+def _step_view(run: Run, step: Step, catalogue: Catalogue, depth: int = 0) -> StepView:
     state = run.steps[step.id]
-    agent = catalogue.agents.get(state.agent)
-    worker_name = agent.title if agent else (state.agent or step.tool)
     return StepView(
         id=step.id,
-        title=step.title,
-        worker_name=worker_name or ("approval" if step.approves else ""),
+        title=step.title or step.id,
+        worker_name=worker_name(run, step, catalogue),
         status=state.status,
         note=one_line(_note(run, step, state), MAX_NOTE_CHARS),
         attempt=1 + state.tries + state.losses,
@@ -234,11 +250,40 @@ def _step_view(run: Run, step: Step, catalogue: Catalogue) -> StepView:
         waited_s=state.waited_s,
         waiting_since=state.waiting_since,
         parent=step.parent,
+        depth=depth,
+        needs=step.needs,
+        handoffs=tuple(_handoff_view(hop, catalogue) for hop in state.hops),
+        is_planner=is_planner(run, step.id, catalogue.agents),
+    )
+
+
+def worker_name(run: Run, step: Step, catalogue: Catalogue) -> str:
+    """Return who does a step: the agent's title, or the tool; a gate is an approval."""
+    state = run.steps[step.id]
+    agent = catalogue.agents.get(state.agent)
+    name = agent.title if agent else (state.agent or step.tool)
+    return name or ("approval" if step.approves else "")
+
+
+def agent_title(name: str, catalogue: Catalogue) -> str:
+    """Return an agent's title; of one that the catalogue does not know, its name."""
+    agent = catalogue.agents.get(name)
+    return "a person" if name == PERSON else agent.title if agent else name
+
+
+def _handoff_view(hop: Hop, catalogue: Catalogue) -> HandoffView:
+    return HandoffView(
+        source=agent_title(hop.source, catalogue),
+        to=agent_title(hop.to, catalogue),
+        reason=one_line(hop.reason, MAX_NOTE_CHARS),
+        at=hop.at,
     )
 
 
 def _note(run: Run, step: Step, state: StepState) -> str:
     match state.status:
+        case Status.RUNNING | Status.QUEUED if state.subplan is not None:
+            return _planner_note(run, step, state)
         case Status.RUNNING:
             return state.note
         case Status.FAILED:
@@ -249,10 +294,21 @@ def _note(run: Run, step: Step, state: StepState) -> str:
             return f"trying again after: {state.error}"
         case Status.WAITING:
             approvals = run.approvals.values()
-            is_approval = any(a.step_id == step.id and _is_open(a) for a in approvals)
+            is_approval = any(a.step_id == step.id and is_open(a) for a in approvals)
             return "waiting for approval" if is_approval else "waiting for an answer"
         case _:
             return ""
+
+
+def _planner_note(run: Run, step: Step, state: StepState) -> str:
+    """Say what a supervisor does with its plan; while others work, why the plan is as it is."""
+    if doing := phase(run, step.id):
+        return state.note or doing
+    mine = [one for one in run.revisions if one.step_id == step.id]
+    if not mine:
+        return ""
+    latest = mine[-1]
+    return f"Plan {len(mine)}: {latest.reason}" if len(mine) > 1 else latest.reason
 
 
 def approval_view(run: Run, approval: Approval, toolbox: Toolbox) -> ApprovalView:
@@ -261,7 +317,7 @@ def approval_view(run: Run, approval: Approval, toolbox: Toolbox) -> ApprovalVie
     return ApprovalView(
         id=approval.id,
         run_id=run.id,
-        title=_approval_title(run, approval),
+        title=approval_title(run, approval),
         reason=approval.reason,
         calls=tuple(_call_view(call, toolbox, call.key in dropped) for call in approval.calls),
         revision=approval.revision,
@@ -279,11 +335,6 @@ def approval_view(run: Run, approval: Approval, toolbox: Toolbox) -> ApprovalVie
         escalated_at=approval.escalated_at,
         policy=approval.terms.policy,
     )
-
-
-def _approval_title(run: Run, approval: Approval) -> str:
-    titles = [call.title for call in approval.calls if call.title]
-    return approval.title or _first_of(titles or [run.step(approval.step_id).title])
 
 
 def _vote_text(vote: Vote) -> str:
@@ -312,7 +363,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
-def _question_view(run: Run, question: Question) -> QuestionView:
+def _question_view(run: Run, question: Question, catalogue: Catalogue) -> QuestionView:
     return QuestionView(
         id=question.id,
         run_id=run.id,
@@ -324,6 +375,9 @@ def _question_view(run: Run, question: Question) -> QuestionView:
         expires_at=question.expires_at,
         escalated_at=question.escalated_at,
         is_closed=question.answer is None and not question.is_open,
+        kind=question.kind or ("outcome" if question.call_key else ""),
+        asked_by=worker_name(run, run.step(question.step_id), catalogue),
+        asked_at=question.asked_at,
     )
 
 
@@ -340,6 +394,8 @@ def answer_view(
         title=run_title(run, catalogue),
         answer=run.answer,
         evidence=tuple(evidence[key] for key in ids if key in evidence),
+        spent=spent_view(run),
+        took_s=None if run.ended_at is None else max(0.0, run.ended_at - run.started_at),
     )
 
 

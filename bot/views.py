@@ -12,8 +12,21 @@ from jobs.state import Status
 
 
 @dataclass(frozen=True, slots=True)
+class HandoffView:
+    """An agent passed a step's conversation to another, by their titles, and why."""
+
+    source: str
+    to: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
-    """One line of the card. Times are Unix seconds; `waited_s` is time spent waiting for people."""
+    """One line of the card. Times are Unix seconds; `waited_s` is time spent waiting for people.
+
+    A step of a sub-plan or of a fan-out names its `parent`; `depth` says how far in it stands.
+    """
 
     id: str
     title: str
@@ -28,6 +41,11 @@ class StepView:
     waited_s: float = 0.0
     waiting_since: float | None = None
     parent: str = ""
+    depth: int = 0
+    needs: tuple[str, ...] = ()
+    handoffs: tuple[HandoffView, ...] = ()
+    is_planner: bool = False
+    """Whether it plans steps for others instead of doing something itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +88,11 @@ class ApprovalView:
 
 @dataclass(frozen=True, slots=True)
 class QuestionView:
-    """What a step asks. `answerers` says who may answer; empty: whoever may see the run."""
+    """What a step asks. `answerers` says who may answer; empty: whoever may see the run.
+
+    `kind` says what it is about: outcome, input, budget, plan or review; empty when nobody said.
+    `asked_by` is the agent or tool that asks.
+    """
 
     id: str
     run_id: str
@@ -83,6 +105,9 @@ class QuestionView:
     escalated_at: float | None = None
     is_closed: bool = False
     """Nobody answered, and nobody may any more."""
+    kind: str = ""
+    asked_by: str = ""
+    asked_at: float = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -113,8 +138,50 @@ class DiagnosisView:
 
 
 @dataclass(frozen=True, slots=True)
+class SpentView:
+    """What model calls used; `text` says it in one line. `cost_usd` is the part with a price."""
+
+    text: str
+    calls: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float
+    has_unknown_cost: bool
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionView:
+    """One version of a plan and its reason; what it added and dropped, by title.
+
+    `planner` is the step that planned, when it is not the run's own plan.
+    """
+
+    number: int
+    reason: str
+    at: float
+    planner: str = ""
+    workflow: str = ""
+    added: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LateView:
+    """The run missed its service level: since when, which, and who may decide from then on."""
+
+    at: float
+    within_s: float
+    people: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
-    """The live card of a run."""
+    """The live card of a run.
+
+    A run that a supervisor plans has its line in `planner`; `steps` are those that it planned.
+    """
 
     run_id: str
     title: str
@@ -131,6 +198,12 @@ class RunView:
     ended_at: float | None
     version: int
     diagnosis: DiagnosisView | None = None
+    planner: StepView | None = None
+    revisions: tuple[RevisionView, ...] = ()
+    spent: SpentView | None = None
+    """None while no model was called."""
+    late: LateView | None = None
+    thread: ThreadRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +215,9 @@ class AnswerView:
     answer: Answer
     evidence: tuple[Evidence, ...]
     """The cited evidence and the charts, in order of first mention."""
+    spent: SpentView | None = None
+    """None when no model was called."""
+    took_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +241,12 @@ class IncidentView:
 
 @dataclass(frozen=True, slots=True)
 class NoteView:
-    """A short message; `tone` is info, warning or error."""
+    """A short message; `tone` is info, warning or error. `author` is the person who wrote it."""
 
     text: str
     tone: str = "info"
     mentions: tuple[str, ...] = ()
+    author: str = ""
 
 
 View = RunView | AnswerView | IncidentView | NoteView

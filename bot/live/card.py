@@ -266,9 +266,9 @@ def _run_urgency(shown: RunView | None, new: RunView) -> Urgency:
         return Urgency.FINAL
     if shown is None:
         return Urgency.APPROVAL
-    if _asked(shown) != _asked(new):
+    if _asked(shown) != _asked(new) or shown.late != new.late:
         return Urgency.APPROVAL
-    if _statuses(shown) != _statuses(new):
+    if _statuses(shown) != _statuses(new) or shown.revisions != new.revisions:
         return Urgency.PHASE
     return Urgency.DETAIL
 
@@ -278,5 +278,6 @@ def _asked(view: RunView) -> list[tuple[object, ...]]:
     return [*approvals, *((q.id, q.answer, q.escalated_at, q.is_closed) for q in view.questions)]
 
 
-def _statuses(view: RunView) -> list[tuple[str, str]]:
-    return [(step.id, step.status.value) for step in view.steps]
+def _statuses(view: RunView) -> list[tuple[str, str, int]]:
+    steps = view.steps if view.planner is None else (view.planner, *view.steps)
+    return [(step.id, step.status.value, len(step.handoffs)) for step in steps]

@@ -13,6 +13,7 @@ from functools import partial
 
 import structlog
 
+from agents.wording import duration
 from bot.live.card import Board, Card, Frame
 from bot.live.outbox import Outbox
 from bot.live.progress_store import Cursors, ProgressStore
@@ -21,7 +22,7 @@ from bot.present import Presenter
 from bot.views import NoteView
 from jobs.approvals import approvers_text
 from jobs.incident_store import IncidentStore
-from jobs.state import Approval, ApprovalStatus, Question, Run, Terms
+from jobs.state import Approval, ApprovalStatus, Lateness, Question, Run, Terms
 from jobs.store import Store, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,8 @@ class Progress:
         self._present = presenter
         self.memory = memory
         self.clock = clock
+        self._told: dict[str, int] = {}
+        """How many messages of each run that goes on are in the outbox for certain."""
 
     async def run(self, token: int) -> None:
         """Show everything until cancelled; SupersededError when another leader took over."""
@@ -101,6 +104,7 @@ class Progress:
             await platform.post(run.goal.thread, view, incident_card_key(incident.id))
 
     async def _post_what_follows(self, run: Run) -> None:
+        await self._post_messages(run)
         for approval in run.approvals.values():
             if approval.status is ApprovalStatus.PENDING and approval.escalated_at is not None:
                 key = f"{run.id}:escalation:{approval.id}"
@@ -111,9 +115,19 @@ class Progress:
                 await self._outbox.enqueue(run.goal.thread, question_note(question), key)
         if not run.is_over:
             return
+        self._told.pop(run.id, None)
         answer = self._present.answer_view(run, await self.store.evidence(run.id))
         if answer is not None:
             await self._outbox.enqueue(run.goal.thread, answer, answer_key(run.id))
+
+    async def _post_messages(self, run: Run) -> None:
+        """Put what steps said, and that the run is late, into the thread, each once."""
+        if run.late is not None:
+            await self._outbox.enqueue(run.goal.thread, late_note(run.late), f"{run.id}:late")
+        for post in run.posts[self._told.get(run.id, 0) :]:
+            note = NoteView(text=post.text, mentions=post.mentions)
+            await self._outbox.enqueue(run.goal.thread, note, post_key(run.id, post.key))
+        self._told[run.id] = len(run.posts)
 
 
 def run_card_key(run_id: str) -> str:
@@ -124,6 +138,11 @@ def run_card_key(run_id: str) -> str:
 def answer_key(run_id: str) -> str:
     """Return the key under which a run's answer is posted."""
     return f"{run_id}:answer"
+
+
+def post_key(run_id: str, key: str) -> str:
+    """Return the key under which a message of a run's step is posted."""
+    return f"{run_id}:post:{key}"
 
 
 def incident_card_key(incident_id: str) -> str:
@@ -150,6 +169,19 @@ def question_note(question: Question) -> NoteView:
         text=f"Still unanswered: {question.text} Now {next_people} may answer too.",
         tone="warning",
         mentions=(*users, *(f"group:{group}" for group in groups)),
+    )
+
+
+def late_note(late: Lateness) -> NoteView:
+    """Return the message that pings the next people when a run is late."""
+    text = f"Late: this should have taken {duration(late.within_s)} at most."
+    if late.users or late.groups:
+        people = approvers_text(Terms(users=late.users, groups=late.groups))
+        text += f" Now {people} may decide what waits."
+    return NoteView(
+        text=text,
+        tone="warning",
+        mentions=(*late.users, *(f"group:{group}" for group in late.groups)),
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from agents.domain import Answer, Cite, Claim, Evidence, JsonObject, Moment, Plan
 from agents.plan import plan_from_workflow
-from bot.present import Presenter, headline
+from bot.phases import headline
+from bot.present import Presenter
 from jobs import commands as c
 from jobs.incidents import fold, held_back
 from jobs.questions import answerers_text

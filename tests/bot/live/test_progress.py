@@ -27,11 +27,13 @@ from bot.platforms.memory import MemoryPlatform
 from bot.platforms.port import PlatformError
 from bot.present import Presenter
 from bot.views import AnswerView, IncidentView, NoteView, RunView, View
+from config.specs import ApproversSpec, ServiceLevelSpec
 from jobs.commands import (
     AskQuestion,
     FinishStep,
     FireTimer,
     NoteRefusal,
+    PostMessage,
     RequestApproval,
     StartStep,
     StopRun,
@@ -328,6 +330,46 @@ async def test_escalated_question_pings_the_next_people_once(stage: Stage) -> No
     assert isinstance(note, NoteView)
     assert note.mentions == ("group:leads",)
     assert note.text == "Still unanswered: Did it? Now group leads may answer too."
+
+
+async def test_messages_of_steps_are_posted_once_each_before_the_answer(stage: Stage) -> None:
+    """What a step says stands in the thread with whom it pings, also after a change of leader."""
+    thread = await stage.begin()
+    async with stage.leading():
+        await stage.runs.send(RUN_ID, PostMessage("a", "only", "Status page is up", ("group:web",)))
+        await wait_for(lambda: len(stage.shown(thread, NoteView)) == 1)
+    await stage.runs.send(RUN_ID, PostMessage("b", "only", "ETA 20 minutes"))
+    async with stage.leading():
+        await wait_for(lambda: len(stage.shown(thread, NoteView)) == 2)
+        await stage.finish()
+        await wait_for(stage.is_over(thread))
+
+    first, second = stage.shown(thread, NoteView)
+    assert first == NoteView("Status page is up", mentions=("group:web",))
+    assert second == NoteView("ETA 20 minutes")
+
+
+async def test_late_run_pings_the_next_people_once(stage: Stage) -> None:
+    """A missed service level is said in the thread, and on the card."""
+    thread = await stage.platform.open_thread("incidents", "why", RUN_ID)
+    level = ServiceLevelSpec(within_s=1e-6, to=ApproversSpec(groups=("leads",)))
+    late = replace(PLAN, service_levels=(level,))
+    await stage.runs.start(RUN_ID, replace(GOAL, thread=thread), late)
+    await stage.runs.send(RUN_ID, StartStep("only", 1, "w"))
+    await stage.runs.send(RUN_ID, FireTimer(TimerKind.SERVICE_LEVEL, ""))
+    async with stage.leading():
+        await wait_for(lambda: len(stage.shown(thread, NoteView)) == 1)
+        await stage.finish()
+        await wait_for(stage.is_over(thread))
+
+    (note,) = stage.shown(thread, NoteView)
+    assert isinstance(note, NoteView)
+    assert note.mentions == ("group:leads",)
+    assert "Now group leads may decide what waits." in note.text
+    (card,) = stage.shown(thread, RunView)
+    assert isinstance(card, RunView)
+    assert card.late is not None
+    assert card.late.people == "group leads"
 
 
 async def test_many_runs_at_once_each_have_one_card_and_answer(stage: Stage) -> None:
