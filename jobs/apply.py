@@ -207,7 +207,12 @@ def _service_level_missed(run: Run, event: e.ServiceLevelMissed) -> Run:
 
 def _step_succeeded(run: Run, event: e.StepSucceeded) -> Run:
     return _step(
-        run, event.step_id, status=Status.SUCCEEDED, output=event.output, ended_at=event.at
+        run,
+        event.step_id,
+        status=Status.SUCCEEDED,
+        output=event.output,
+        reason=event.remark,
+        ended_at=event.at,
     )
 
 

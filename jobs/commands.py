@@ -42,11 +42,12 @@ class NoteStep:
 
 @dataclass(frozen=True, slots=True)
 class FinishStep:
-    """The step has its output."""
+    """The step has its output; `remark` says what people should know of how it came about."""
 
     step_id: str
     attempt: int
     output: JsonValue
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,11 +69,12 @@ class StepExpanded:
 
 @dataclass(frozen=True, slots=True)
 class StepSucceeded:
-    """The step gave its output."""
+    """The step gave its output; `remark` says what people should know of how it came about."""
 
     at: float
     step_id: str
     output: JsonValue = None
+    remark: str = ""
     type: Literal["step_succeeded"] = "step_succeeded"
 
 

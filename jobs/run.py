@@ -86,7 +86,10 @@ def _finish_step(run: Run, command: c.FinishStep, now: float) -> list[e.Event]:
     state = _fenced(run, command.step_id, command.attempt)
     if any(run.steps[key].status not in TERMINAL for key in state.children):
         raise Refused(Refusal.INVALID, f"Steps of {command.step_id} have not ended yet.")
-    return [e.StepSucceeded(at=now, step_id=command.step_id, output=command.output)]
+    remark = command.remark[:MAX_SENTENCE_CHARS]
+    return [
+        e.StepSucceeded(at=now, step_id=command.step_id, output=command.output, remark=remark)
+    ]
 
 
 def _fail_step(run: Run, command: c.FailStep, now: float) -> list[e.Event]:
