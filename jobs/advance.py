@@ -56,10 +56,10 @@ def queued(step_id: str, state: StepState, now: float, agent: str = "") -> e.Ste
 
 def _begin(run: Run, step: Step, state: StepState, now: float) -> list[e.Event]:
     scope = run.scope(step)
-    if step.parent != scope:
-        return [queued(step.id, state, now)]  # A child of a fan-out, ready with its siblings.
     if scope and run.steps[scope].status in TERMINAL:
         return [e.StepSkipped(at=now, step_id=step.id, reason="its plan has ended")]
+    if step.parent != scope:
+        return [queued(step.id, state, now)]  # A child of a fan-out, ready with its siblings.
     for need in step.needs:
         status = run.steps[need].status
         if planning.is_held(run, step, need):

@@ -137,10 +137,11 @@ def _plan_revised(run: Run, event: e.PlanRevised) -> Run:
     run = replace(run, children={**run.children, **planned}, steps={**run.steps, **states})
     state = run.steps[event.step_id]
     before = state.subplan or SubPlan(looks=0)
+    is_change = bool(event.steps or event.dropped)
     subplan = SubPlan(
         revision=event.revision,
         reason=event.reason,
-        answer=event.answer or before.answer,
+        answer=event.answer if is_change else event.answer or before.answer,
         workflow=event.workflow or before.workflow,
         inputs=before.inputs if event.inputs is None else event.inputs,
         seen=event.seen,

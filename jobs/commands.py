@@ -81,8 +81,9 @@ class LoseStep:
 class RevisePlan:
     """A supervising step plans, plans anew, or lets its plan go on (nothing added or dropped).
 
-    `steps` carry full ids (`<step_id>.<name>`), also in needs, after and approves. `seen` and
-    `heard_at` say what it knew; see `jobs.state.SubPlan`.
+    `steps` carry full ids (`<step_id>.<name>`), also in needs, after and approves. A change needs
+    its `answer` said again; a plan that goes on keeps the one it has. `seen` and `heard_at` say
+    what the supervisor knew; see `jobs.state.SubPlan`.
     """
 
     step_id: str

@@ -72,7 +72,7 @@ def _check_steps(run: Run, command: RevisePlan, state: StepState) -> None:
     ids = [step.id for step in command.steps]
     if len(set(ids)) < len(ids):
         raise _invalid("two of its steps have the same id")
-    if len(run.steps) + len(ids) > MAX_STEPS:
+    if len(run.steps.keys() | set(ids)) > MAX_STEPS:
         raise _invalid(f"the run would have more than {MAX_STEPS} steps")
     if ids and depth(run, command.step_id) >= MAX_DEPTH:
         raise _invalid(f"supervisors may plan {MAX_DEPTH} levels deep, and this is one more")
@@ -136,11 +136,15 @@ def news(run: Run, children: tuple[str, ...], subplan: SubPlan) -> list[str]:
 
 
 def finding_of(state: StepState) -> str:
-    """Return why a step's finding changes the plan, in its words; empty when it does not."""
-    if state.status is not Status.SUCCEEDED or not isinstance(state.output, dict):
+    """Return why a step's finding changes the plan, in its words; empty when it does not.
+
+    A fan-out gives the list of what its children found.
+    """
+    if state.status is not Status.SUCCEEDED:
         return ""
-    reason = state.output.get(REPLAN)
-    return reason if isinstance(reason, str) else ""
+    outputs = state.output if isinstance(state.output, list) else [state.output]
+    said = [output.get(REPLAN) for output in outputs if isinstance(output, dict)]
+    return "; ".join(reason for reason in said if reason and isinstance(reason, str))
 
 
 def unheard(run: Run, step_id: str, subplan: SubPlan | None) -> list[str]:

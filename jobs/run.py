@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from agents.domain import Moment
 from jobs import approvals, levels, planning, questions
 from jobs import commands as c
 from jobs import events as e
@@ -23,6 +25,9 @@ MAX_NOTE_CHARS = 200
 MAX_SENTENCE_CHARS = 2_000
 MAX_POSTS = 50
 MAX_POST_CHARS = 4_000
+MESSAGES_APART_S = 0.001
+REPEATED_WITHIN_S = 1.0
+"""The same words this soon after are the same message, sent twice."""
 
 
 def start(run_id: str, command: c.StartRun, now: float) -> list[e.Event]:
@@ -54,7 +59,8 @@ def _fenced(run: Run, step_id: str, attempt: int) -> StepState:
     if run.is_over:
         raise Refused(Refusal.RUN_OVER, "The run has ended.")
     state = run.steps.get(step_id)
-    if state is None or state.attempt != attempt or state.status is not Status.RUNNING:
+    is_mine = state is not None and state.attempt == attempt and state.worker != ""
+    if state is None or not is_mine or state.status is not Status.RUNNING:
         raise Refused(Refusal.STALE, f"Step {step_id} is no longer in attempt {attempt}.")
     return state
 
@@ -114,6 +120,10 @@ def _skip_step(run: Run, command: c.SkipStep, now: float) -> list[e.Event]:
 
 
 def _revise_plan(run: Run, command: c.RevisePlan, now: float) -> list[e.Event]:
+    known = run.steps.get(command.step_id)
+    is_repeat = known is not None and known.attempt == command.attempt
+    if is_repeat and known is not None and known.is_waiting_for_children:
+        return []
     _fenced(run, command.step_id, command.attempt)
     _require_not_stopped(run)
     return planning.revise(run, command, now)
@@ -313,9 +323,32 @@ def _stop(run: Run, by: str, reason: str, now: float) -> list[e.Event]:
 
 
 def _signal(run: Run, command: c.Signal, now: float) -> list[e.Event]:
-    if run.is_over or command.moment in run.signals:
+    if run.is_over or _was_told(run, command.moment):
         return []
-    return [e.SignalReceived(at=now, moment=command.moment)]
+    moment = command.moment
+    if moment.kind == planning.MESSAGE:
+        moment = replace(moment, at=max(moment.at, _after_last_message(run)))
+    return [e.SignalReceived(at=now, moment=moment)]
+
+
+def _was_told(run: Run, moment: Moment) -> bool:
+    """Say whether the signal was sent before; a message may have been put a little later."""
+    if moment.kind != planning.MESSAGE:
+        return moment in run.signals
+    return any(
+        (one.kind, one.text) == (moment.kind, moment.text)
+        and 0 <= one.at - moment.at <= REPEATED_WITHIN_S
+        for one in run.signals
+    )
+
+
+def _after_last_message(run: Run) -> float:
+    """Return the earliest time of the next message, so that who heard the last hears it too.
+
+    Two machines' clocks differ, and a supervisor remembers only when the last one was.
+    """
+    last = max((one.at for one in run.signals if one.kind == planning.MESSAGE), default=None)
+    return 0.0 if last is None else last + MESSAGES_APART_S
 
 
 def _fire_timer(run: Run, command: c.FireTimer, now: float) -> list[e.Event]:

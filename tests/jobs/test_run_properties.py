@@ -1,13 +1,14 @@
 """The state machine under random plans, interleavings, crashes, duplicates, decisions and stops.
 
 A small world of workers, people and a broker drives the in-memory store. Whatever happens in
-whatever order: no step is lost, no write acts twice, nothing starts before its needs, and a run
-that has not ended waits for something that has a name.
+whatever order: no step is lost, no write acts twice, nothing starts before its needs, no plan
+rewrites what has begun, and a run that has not ended waits for something that has a name.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from dataclasses import replace
 
@@ -15,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from agents.domain import Plan, Step
+from agents.domain import Moment, Plan, Step
 from config.specs import Retries
 from jobs import commands as c
+from jobs import planning
 from jobs.broker import Ticket
 from jobs.commands import Refused
 from jobs.keeper import Keeper
@@ -38,7 +40,11 @@ from jobs.state import (
 from jobs.store import Lease
 from tests.jobs.plans import ALICE, BOB, GOAL, STRANGER
 
+KINDS = ("read", "read", "write", "asked_write", "unsafe_write", "plan", "plan")
+LISTS = ("", "", "", "[1, 2]", "[]")
 MAX_MOVES = 400
+MAX_PLANNED = 30
+"""Steps of one run after which its supervisors plan no others."""
 RUN_ID = "run-1"
 
 
@@ -50,7 +56,7 @@ def plans(draw: st.DrawFn) -> Plan:
         earlier = [s.id for s in steps]
         needs = draw(st.lists(st.sampled_from(earlier), unique=True, max_size=3)) if earlier else []
         after = draw(st.lists(st.sampled_from(earlier), unique=True, max_size=2)) if earlier else []
-        kind = draw(st.sampled_from(["read", "read", "write", "asked_write", "unsafe_write"]))
+        kind = draw(st.sampled_from(KINDS))
         steps.append(
             Step(
                 id=f"s{n}",
@@ -59,7 +65,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 needs=tuple(needs),
                 after=tuple(set(after) - set(needs)),
                 when=draw(st.sampled_from(["", "", "1 == 1", "1 == 2", "1 / 0"])),
-                for_each=draw(st.sampled_from(["", "", "", "[1, 2]", "[]"])),
+                for_each="" if kind == "plan" else draw(st.sampled_from(LISTS)),
                 retries=Retries(times=draw(st.integers(0, 2))),
             )
         )
@@ -72,8 +78,10 @@ def plans(draw: st.DrawFn) -> Plan:
 class World:
     """Workers that may die at any point, a broker that repeats itself, and people who click."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, seed: int) -> None:
         self.now = 1_000.0
+        self.dice = random.Random(seed)
+        self.is_calm = False
         self.plan = plan
         self.store = MemoryStore(lambda: self.now)
         self.runs = Runs(self.store, lambda: self.now)
@@ -104,6 +112,8 @@ class World:
             return None
         for step_id, state in before.steps.items():
             assert state.status not in TERMINAL or after.steps[step_id] == state, "it rose again"
+            has_begun = state.status is not Status.PENDING or state.attempt
+            assert not has_begun or after.step(step_id) == before.step(step_id), "rewritten"
         if isinstance(command, _OF_WORKERS) and after.version > before.version:
             state = before.steps[command.step_id]
             assert (state.attempt, state.status) == (command.attempt, Status.RUNNING)
@@ -117,7 +127,7 @@ class World:
         if run is None:
             return
         step = run.step(ticket.step_id)
-        if not step.parent:
+        if step.parent == run.scope(step):
             assert all(run.steps[need].status is Status.SUCCEEDED for need in step.needs)
             assert all(run.steps[other].status in TERMINAL for other in step.after)
         self.working.append((Lease(RUN_ID, ticket.step_id, ticket.attempt, worker), "started"))
@@ -127,8 +137,12 @@ class World:
         lease, phase = self.working.pop(index % len(self.working))
         run = await self.run()
         kind = run.step(lease.step_id).tool.removeprefix("test.")
+        if kind == "plan":
+            await self._supervise(run, lease, luck)
+            return
         if kind == "read" or luck == 0:
-            await self._end(lease, fails=luck in (0, 1))
+            is_bad_day = bool(lease.step_id.count(".")) and self.dice.random() < 1 / 4
+            await self._end(lease, fails=luck in (0, 1) or is_bad_day)
             return
         key = f"{lease.step_id}/call"
         call = run.calls.get(key)
@@ -148,6 +162,67 @@ class World:
             await self._end(lease, fails=False)
         else:
             await self._begin_write(run, lease, kind, key)
+
+    async def _supervise(self, run: Run, lease: Lease, luck: int) -> None:
+        """Plan, plan anew, go on, fail or finish, as a supervisor might; the run may refuse it."""
+        state = run.steps[lease.step_id]
+        if luck == 0 and not self.is_calm:
+            await self.send(c.FailStep(lease.step_id, lease.attempt, "confused"))
+            return
+        is_over = all(run.steps[key].status in TERMINAL for key in state.children)
+        may_plan = len(run.steps) < MAX_PLANNED
+        if may_plan and (not state.children or self.dice.random() < 1 / 2):
+            command = self._revision(run, lease)
+        elif is_over:
+            await self._end(lease, fails=False)
+            return
+        else:
+            command = replace(self._revision(run, lease), steps=(), dropped=(), answer="")
+        if await self.send(command) is None:  # As an executor does: look again in a moment.
+            await self.send(c.LoseStep(lease.step_id, lease.attempt))
+        elif luck == 1:
+            await self.send(command)
+
+    def _revision(self, run: Run, lease: Lease) -> c.RevisePlan:
+        state = run.steps[lease.step_id]
+        scope = lease.step_id
+        waiting = [
+            key
+            for key in state.children
+            if run.steps[key].status is Status.PENDING and not run.steps[key].attempt
+        ]
+        dropped = tuple(key for key in waiting if self.dice.random() < 1 / 4)
+        replaced = [key for key in waiting if key not in dropped and self.dice.random() < 1 / 4]
+        count = len(state.children)
+        names = [*replaced, *(f"{scope}.s{count + n}" for n in range(self.dice.randint(0, 3)))]
+        steps: list[Step] = []
+        known = [key for key in state.children if key not in (*replaced, *dropped)]
+        for name in names:
+            needs = tuple(self.dice.sample(known, min(len(known), self.dice.randint(0, 2))))
+            kind = self.dice.choice(KINDS)
+            step = Step(
+                id=name,
+                title=name,
+                tool=f"test.{kind}",
+                needs=needs,
+                parent=scope,
+                when=self.dice.choice(["", "1 == 1", "1 == 2"]),
+                for_each="" if kind == "plan" else self.dice.choice(LISTS),
+            )
+            steps.append(step)
+            known.append(name)
+        ended = [key for key in state.children if run.steps[key].status in TERMINAL]
+        heard = [one.at for one in run.signals if one.kind == planning.MESSAGE]
+        return c.RevisePlan(
+            lease.step_id,
+            lease.attempt,
+            "because",
+            steps=tuple(steps),
+            dropped=dropped,
+            answer=self.dice.choice(["", names[-1] if names else ""]),
+            seen=tuple(ended),
+            heard_at=max(heard, default=0.0),
+        )
 
     async def _begin_write(self, run: Run, lease: Lease, kind: str, key: str) -> None:
         step_id, attempt = lease.step_id, lease.attempt
@@ -240,9 +315,12 @@ class World:
                 await self.take(ticket)
         elif what == 15 and self.last_words is not None:
             await self.send(self.last_words)
+        elif what == 16:
+            await self.send(c.Signal(Moment(self.now, f"Alice: {luck}", planning.MESSAGE)))
 
     async def settle(self) -> Run:
         """Let everybody do their work calmly until nothing moves."""
+        self.is_calm = True
         for _ in range(MAX_MOVES):
             run = await self.run()
             if run.is_over:
@@ -257,6 +335,8 @@ class World:
                     await self.work(0, 4 + self.names % 2)
             assert not self.working, "the workers never come to an end"
             await self.click(0)
+            if self.dice.random() < 1 / 4:
+                await self.send(c.Signal(Moment(self.now, "Alice: faster", planning.MESSAGE)))
         raise AssertionError("the run neither ends nor moves")
 
 
@@ -264,6 +344,7 @@ _OF_WORKERS = (
     c.FinishStep,
     c.FailStep,
     c.SkipStep,
+    c.RevisePlan,
     c.RequestApproval,
     c.AskQuestion,
     c.IntendCall,
@@ -277,7 +358,17 @@ def waits_for_something_named(run: Run) -> bool:
     for step_id, state in run.steps.items():
         if state.status is Status.PENDING and state.retry_at is None:
             step = run.step(step_id)
-            if all(run.steps[s].status in TERMINAL for s in (*step.needs, *step.after)):
+            if any(planning.is_held(run, step, need) for need in step.needs):
+                scope = run.steps[run.scope(step)]
+                if scope.is_waiting_for_children:
+                    return False
+            elif all(run.steps[s].status in TERMINAL for s in (*step.needs, *step.after)):
+                return False
+        if state.is_waiting_for_children:
+            if all(run.steps[key].status in TERMINAL for key in state.children):
+                return False
+            may_look = state.subplan is not None and state.subplan.looks < planning.MAX_LOOKS
+            if state.subplan and may_look and planning.news(run, state.children, state.subplan):
                 return False
         if state.status is Status.WAITING:
             asked = any(
@@ -292,15 +383,16 @@ def waits_for_something_named(run: Run) -> bool:
 @settings(max_examples=300, deadline=None)
 @given(
     plan=plans(),
-    moves=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 13)), max_size=120),
+    moves=st.lists(st.tuples(st.integers(0, 16), st.integers(0, 13)), max_size=120),
+    seed=st.integers(0, 2**16),
 )
 def test_nothing_is_lost_and_nothing_happens_twice(
-    plan: Plan, moves: list[tuple[int, int]]
+    plan: Plan, moves: list[tuple[int, int]], seed: int
 ) -> None:
     """Random histories end, with every promise kept."""
 
     async def story() -> None:
-        world = World(plan)
+        world = World(plan, seed)
         await world.runs.start(RUN_ID, GOAL, plan)
         for what, luck in moves:
             await world.move(what, luck)
