@@ -64,6 +64,40 @@ class SendOutput(BaseModel):
     line: str = ""
 
 
+class ListArguments(BaseModel, extra="forbid"):
+    """Nothing: all of them are listed."""
+
+
+class OutletRecord(BaseModel):
+    """One outlet; `line` is its line of the evidence."""
+
+    name: str
+    description: str = ""
+    line: str = ""
+
+
+class ListOutput(BaseModel):
+    """The outlets that are declared."""
+
+    names: list[str] = Field(default_factory=list)
+    outlets: list[OutletRecord] = Field(default_factory=list)
+
+
+async def list_outlets(context: ToolContext, args: ListArguments) -> ToolResult:
+    """Return the declared outlets: a plan sends nothing where there is no place to send it."""
+    outlets = [
+        OutletRecord(
+            name=name,
+            description=spec.description,
+            line=f"{name}: {spec.description}".rstrip(": "),
+        )
+        for name, spec in sorted(context.world.outlets.items())
+    ]
+    output = ListOutput(names=[one.name for one in outlets], outlets=outlets)
+    head = f"{len(outlets)} outlets are declared"
+    return ToolResult(output, "\n".join([head, *(one.line for one in outlets)]), "Outlets")
+
+
 async def send(context: ToolContext, args: SendArguments) -> ToolResult:
     """Send the message, once per idempotency key where the outlet honours it."""
     spec = outlet(context, args.outlet)
@@ -178,5 +212,13 @@ TOOLS = (
         check=check,
         secrets=secrets,
         limits=Limits(timeout_s=45.0),
+    ),
+    Tool(
+        name="outlet.list",
+        description="List the places outside that messages may be sent to.",
+        arguments=ListArguments,
+        output=ListOutput,
+        run=list_outlets,
+        is_confined=False,  # It reads nothing but its own context.
     ),
 )

@@ -23,11 +23,11 @@ from agents.tool import (
     TransientError,
 )
 from agents.tools import outlet
-from agents.tools.outlet import MAX_ANSWER_BYTES, TOOLS, SendArguments, SendOutput, body
+from agents.tools.outlet import MAX_ANSWER_BYTES, TOOLS, ListOutput, SendArguments, SendOutput, body
 from config.specs import OutletSpec, ServicesFile
 from tests.agents.test_tools.conftest import NOW
 
-(TOOL,) = TOOLS
+TOOL, LIST = TOOLS
 MESSAGE: dict[str, Any] = {
     "outlet": "mail",
     "text": "It works again.",
@@ -209,3 +209,19 @@ def test_a_field_that_is_not_given_is_null() -> None:
         "text": "x",
         "re": None,
     }
+
+
+async def test_outlets_are_listed_by_name() -> None:
+    """A plan can know whether there is a place before anybody is asked about a message."""
+    world = ServicesFile(
+        outlets={
+            "mail": OutletSpec(url="http://127.0.0.1:9/mail"),
+            "board": OutletSpec(url="http://127.0.0.1:9/status", description="Public status page"),
+        }
+    )
+
+    found = await call(LIST, {}, ToolContext(world=world, now=NOW))
+
+    assert isinstance(found.output, ListOutput)
+    assert found.output.names == ["board", "mail"]
+    assert found.text == "2 outlets are declared\nboard: Public status page\nmail"
