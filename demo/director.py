@@ -15,13 +15,16 @@ import sys
 import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from demo import wire
+from demo.customers import database
+from demo.customers.office import Office
+from demo.customers.posts import Posts
 from demo.effects import Effect, EffectLog, KeyConflictError
 from demo.history import Change
 from demo.info import DirectoryInUseError, Layout, ShopInfo
@@ -78,6 +81,7 @@ class Director:
         self._info: ShopInfo
         self._token = secrets.token_hex(16)
         self._control = Server(self._handle)
+        self._office: Server | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -98,7 +102,7 @@ class Director:
         now = datetime.now(UTC)
         self._effects = EffectLog(layout.effects)
         _write_secret(layout.control_token, self._token)
-        for name in (*SERVICES, "monitor", "control"):
+        for name in (*SERVICES, "monitor", "control", "office"):
             self._sockets[name] = wire.listen()
         # These two need no release, so they may load while git works.
         self._processes["monitor"] = await self._spawn("monitor")
@@ -116,6 +120,7 @@ class Director:
             await self._processes[name].tell("serve")
             await self._processes[name].expect("serving")
         await self._control.start(self._sockets["control"].dup())
+        await self._open_office(now.date())
         self._info = ShopInfo(
             dir=str(layout.root),
             fault=fault.value,
@@ -137,6 +142,14 @@ class Director:
             self._spawn_task(self._stop_with(self._options.parent))
         _log.info("shop_ready", directory=str(layout.root), fault=fault.value)
 
+    async def _open_office(self, today: date) -> None:
+        """Make the customers' database anew, and answer for it."""
+        layout, sock = self._layout, self._sockets["office"]
+        database.build(layout.customers, wire.url_of(sock), today)
+        updates, mails = Posts(layout.updates, "upd"), Posts(layout.mails, "mail")
+        self._office = Server(Office(layout.customers, updates, mails).handle)
+        await self._office.start(sock.dup())
+
     async def _stop_with(self, parent: int) -> None:
         while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells a process of this
             await asyncio.sleep(PARENT_LOOK_S)
@@ -146,6 +159,8 @@ class Director:
     async def _shut_down(self) -> None:
         self._stop.set()
         self._control.stop_accepting()
+        if self._office is not None:
+            self._office.stop_accepting()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*(process.end() for process in self._processes.values()))
@@ -416,6 +431,7 @@ def _clear(layout: Layout) -> None:
     for folder in ("releases", "exports", "current", "logs"):
         if (layout.root / folder).exists():
             shutil.rmtree(layout.root / folder)
-    for file in (layout.info, layout.effects, layout.timeline, layout.control_token):
+    kept = (layout.info, layout.effects, layout.timeline, layout.control_token)
+    for file in (*kept, layout.customers, layout.updates, layout.mails):
         file.unlink(missing_ok=True)
     layout.logs.mkdir()

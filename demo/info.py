@@ -68,6 +68,21 @@ class Layout:
         return self.root / "effects.jsonl"
 
     @property
+    def customers(self) -> Path:
+        """Return the database of the shop's customers."""
+        return self.root / "customers.sqlite"
+
+    @property
+    def updates(self) -> Path:
+        """Return the record of what was published on the status page."""
+        return self.root / "status.jsonl"
+
+    @property
+    def mails(self) -> Path:
+        """Return the record of the mail that was sent to customers."""
+        return self.root / "mailbox.jsonl"
+
+    @property
     def timeline(self) -> Path:
         """Return the director's record of what it staged: the truth that tests compare with."""
         return self.root / "timeline.jsonl"

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
+from demo.customers.database import TABLES
+from demo.customers.office import STATES
 from demo.info import ShopInfo
 
 COMMAND_TIMEOUT_S = 60
+MAX_ROWS = 100
 _DESCRIPTIONS = {
     "checkout": "Takes carts, prices them, charges through payments",
     "payments": "Charges and refunds cards and books both in the ledger",
@@ -20,7 +24,13 @@ def muster_config(info: ShopInfo, into: Path) -> Path:
     into.mkdir(parents=True, exist_ok=True)
     path = into / "services.yaml"
     services = {service: _service(info, service) for service in _DESCRIPTIONS}
-    text = yaml.safe_dump({"services": services}, sort_keys=False, allow_unicode=True, width=100)
+    config = {
+        "services": services,
+        "http": {"allow_hosts": [urlsplit(info.urls["office"]).netloc]},
+        "databases": {"customers": _customers(info)},
+        "outlets": {"status-page": _status_page(info), "customer-mail": _customer_mail(info)},
+    }
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -65,6 +75,45 @@ def _service(info: ShopInfo, service: str) -> dict[str, Any]:
                 {},
             ),
         },
+    }
+
+
+def _customers(info: ShopInfo) -> dict[str, Any]:
+    return {
+        "description": "The shop's customers: start with customer_overview, by the email of who "
+        "writes; amounts are in cents; api_url has an account as JSON",
+        "path": str(info.layout.customers),
+        "tables": list(TABLES),
+        "max_rows": MAX_ROWS,
+    }
+
+
+def _status_page(info: ShopInfo) -> dict[str, Any]:
+    return {
+        "description": "The public status page: subject is the heading; fields: state "
+        f"({', '.join(STATES)}), eta (when the next update or the fix is expected)",
+        "url": f"{info.urls['office']}/status",
+        "body": {
+            "title": "{{ args.subject }}",
+            "text": "{{ args.text }}",
+            "state": "{{ args.fields.state }}",
+            "eta": "{{ args.fields.eta }}",
+        },
+        "honours_key": True,
+    }
+
+
+def _customer_mail(info: ShopInfo) -> dict[str, Any]:
+    return {
+        "description": "Mail to one customer: to is the address; fields: ticket (its id)",
+        "url": f"{info.urls['office']}/mailbox",
+        "body": {
+            "to": "{{ args.to }}",
+            "subject": "{{ args.subject }}",
+            "text": "{{ args.text }}",
+            "ticket": "{{ args.fields.ticket }}",
+        },
+        "honours_key": True,
     }
 
 

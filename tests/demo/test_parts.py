@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from config.specs import ServicesFile
 from demo import carts
+from demo.customers.database import TABLES
 from demo.effects import Effect, EffectLog, KeyConflictError
 from demo.eventlog import EventLog, render_fields
 from demo.info import DirectoryInUseError, Layout, ShopInfo, ShopNotRunningError
@@ -28,6 +30,7 @@ INFO = ShopInfo(
         "checkout": "http://127.0.0.1:1001",
         "payments": "http://127.0.0.1:1002",
         "monitor": "http://127.0.0.1:1003",
+        "office": "http://127.0.0.1:1004",
     },
     logs={"checkout": "/shop/logs/checkout.log", "payments": "/shop/logs/payments.log"},
     repository="/shop/releases",
@@ -129,6 +132,19 @@ def test_muster_config_names_everything(tmp_path: Path) -> None:
     assert rollback["argv"][-2:] == ["--release", "{release}"]
     assert rollback["cwd"] == "/repo"
     assert rollback["honours_key"] is True
+
+
+def test_muster_config_has_customers_and_ways_to_reach_them(tmp_path: Path) -> None:
+    """The catalogue has the database, both outlets and leave to look accounts up over HTTP."""
+    world = ServicesFile.model_validate(yaml.safe_load(muster_config(INFO, tmp_path).read_text()))
+
+    customers = world.databases["customers"]
+    assert (customers.path, customers.tables) == ("/shop/customers.sqlite", TABLES)
+    assert world.http.allow_hosts == ("127.0.0.1:1004",)
+    assert {name: (one.url, one.honours_key) for name, one in world.outlets.items()} == {
+        "status-page": ("http://127.0.0.1:1004/status", True),
+        "customer-mail": ("http://127.0.0.1:1004/mailbox", True),
+    }
 
 
 def test_prometheus_config(tmp_path: Path) -> None:
