@@ -1,25 +1,25 @@
-"""Checks of agents: their tools, their runbook's calls and report."""
+"""Checks of agents: their tools, who they work with, their runbook's calls and report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from config.contents import Surroundings
+from config.contents import Catalogue, Surroundings
 from config.expressions import ExpressionError, paths, references
 from config.lint.remark import Path, Remark
 from config.lint.values import UnknownReferenceError, ValueCheck, look_up, schema_fault
 from config.nearest import hint
 from config.shapes import TEXT, UNKNOWN, Shape
-from config.specs import AgentSpec, CallSpec
+from config.specs import PERSON, AgentSpec, CallSpec
 
 ROOTS = ("inputs", "calls")
 CALL_FIELDS = ("output", "evidence_id", "text", "error")
 
 
-def lint_agent(agent: AgentSpec, around: Surroundings) -> Iterator[Remark]:
+def lint_agent(agent: AgentSpec, catalogue: Catalogue, around: Surroundings) -> Iterator[Remark]:
     """Return everything that is wrong with one agent."""
-    yield from _Agent(agent, around).remarks()
+    yield from _Agent(agent, catalogue, around).remarks()
 
 
 def call_links(call: CallSpec) -> set[str]:
@@ -34,8 +34,9 @@ def call_links(call: CallSpec) -> set[str]:
 class _Agent:
     """One agent with what its checks look up."""
 
-    def __init__(self, agent: AgentSpec, around: Surroundings) -> None:
+    def __init__(self, agent: AgentSpec, catalogue: Catalogue, around: Surroundings) -> None:
         self._agent = agent
+        self._others = catalogue.agents
         self._tools = around.tools
         self._reports = around.reports
         self._calls = {call.id: call for call in agent.calls}
@@ -43,6 +44,8 @@ class _Agent:
     def remarks(self) -> Iterator[Remark]:
         yield from self._schemas()
         yield from self._tool_names()
+        yield from self._team()
+        yield from self._handoffs()
         yield from self._loop()
         seen: set[str] = set()
         for index, call in enumerate(self._agent.calls):
@@ -66,6 +69,36 @@ class _Agent:
         for index, name in enumerate(self._agent.tools):
             if self._tools is not None and name not in self._tools:
                 yield self._say(("tools", index), f'no tool "{name}"', hint(name, self._tools))
+
+    def _team(self) -> Iterator[Remark]:
+        if self._agent.supervises and self._agent.model is None:
+            yield self._say(
+                ("supervises",), "only a model can plan for others", 'add "model:" to the agent'
+            )
+        for index, name in enumerate(self._agent.team):
+            yield from self._colleague(("team", index), name, self._others)
+
+    def _handoffs(self) -> Iterator[Remark]:
+        if self._agent.handoffs and self._agent.model is None:
+            yield self._say(
+                ("handoffs",),
+                "only an agent with a model has a conversation to hand over",
+                'add "model:" to the agent',
+            )
+        for index, name in enumerate(self._agent.handoffs):
+            at: Path = ("handoffs", index)
+            if name == PERSON:
+                continue
+            yield from self._colleague(at, name, {*self._others, PERSON})
+            other = self._others.get(name)
+            if other is not None and other.model is None:
+                yield self._say(at, f'"{name}" has no model, so it cannot take a conversation over')
+
+    def _colleague(self, at: Path, name: str, known: Iterable[str]) -> Iterator[Remark]:
+        if name == self._agent.name:
+            yield self._say(at, "names the agent itself", "name another agent")
+        elif name not in self._others:
+            yield self._say(at, f'no agent "{name}"', hint(name, known))
 
     def _loop(self) -> Iterator[Remark]:
         graph = {call.id: call_links(call) & set(self._calls) for call in self._agent.calls}

@@ -11,8 +11,9 @@ Path = tuple[str | int, ...]
 class Remark:
     """A fault or a warning about one spec.
 
-    `kind` is agents, workflows, services, policies, routes, sources or people; `name` is the
-    spec's name, for policies and routes its position; `path` leads into the spec.
+    `kind` is agents, workflows, services, databases, outlets, models, policies, routes, sources or
+    people; `name` is the spec's name, for policies and routes its position; `path` leads into the
+    spec.
     """
 
     kind: str

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from config.contents import Catalogue, Surroundings
+from config.lint.approvers import lint_approvers
 from config.lint.remark import Path, Remark
+from config.lint.secrets import lint_variable
 from config.lint.values import UnknownReferenceError, ValueCheck
 from config.nearest import hint
-from config.shapes import UNKNOWN, Shape
+from config.shapes import UNKNOWN, Shape, types_of
 from config.specs import (
     ALERT_FIELDS,
     ApprovalSpec,
-    ApproversSpec,
     PersonSpec,
     PolicyMatch,
     PolicySpec,
     RouteSpec,
     SourceSpec,
+    WorkflowSpec,
 )
 
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_PERSON_ID = re.compile(r"[a-z][a-z0-9_-]*:\S+")
-CONSOLE = "console:"
 PLATFORMS = ("console",)
 """Where a route may report: the platforms that the bot is put together with."""
 
 
+FIELDS_OF_KINDS: Mapping[str, tuple[str, ...]] = {
+    "mapping": ("generic", "form"),
+    "items": ("generic",),
+    "workflow": ("form",),
+    "channel": ("form",),
+    "platform": ("form",),
+}
+"""Which kinds of sources a key is for."""
 STEP_TOOL = "muster.step"
 """What a step with `approval: true` asks policy about, as if it were a tool."""
 
@@ -59,8 +65,38 @@ def _policy(
                 f'no {field} matches "{pattern}"',
                 hint(pattern, {*known, *(f"{name.partition('.')[0]}.*" for name in known)}),
             )
+    yield from _arguments(name, policy.match, around)
     if policy.approval is not None:
         yield from _terms(name, policy.approval, catalogue)
+
+
+def _arguments(name: str, match: PolicyMatch, around: Surroundings) -> Iterator[Remark]:
+    """Check that a tool which matches takes the arguments that the rule looks at."""
+    known = {
+        argument: Shape.of(tool.arguments).inner(schema)
+        for tool_name, tool in (around.tools or {}).items()
+        if fnmatchcase(tool_name, match.tool) and match.effect in (None, tool.effect)
+        for argument, schema in (tool.arguments.get("properties") or {}).items()
+    }
+    if not known:
+        return  # Without tools to look at, or where none matches: that is said elsewhere.
+    for field, given in (("arguments", match.arguments), ("at_least", match.at_least)):
+        for argument in given:
+            place: Path = ("match", field, argument)
+            first, _, inside = argument.partition(".")
+            if first not in known:
+                message = f'no tool that matches takes "{first}"'
+                yield Remark("policies", name, place, message, hint(first, known))
+            elif field == "at_least" and not inside:
+                types = types_of(known[first])
+                if types is not None and not types & {"number", "integer"}:
+                    yield Remark(
+                        "policies", name, place, f'"{first}" is {_types(types)}, not a number'
+                    )
+
+
+def _types(types: Iterable[str]) -> str:
+    return " or ".join(sorted(types))
 
 
 def _matches_any(pattern: str, names: Iterable[str]) -> bool:
@@ -70,7 +106,7 @@ def _matches_any(pattern: str, names: Iterable[str]) -> bool:
 def _terms(name: str, terms: ApprovalSpec, catalogue: Catalogue) -> Iterator[Remark]:
     at: Path = ("approval", "approvers")
     approvers = terms.approvers
-    yield from _approvers(name, approvers, at, catalogue)
+    yield from lint_approvers("policies", name, approvers, at, catalogue)
     if not approvers.groups and 0 < len(set(approvers.users)) < terms.quorum:
         yield Remark(
             "policies",
@@ -80,7 +116,7 @@ def _terms(name: str, terms: ApprovalSpec, catalogue: Catalogue) -> Iterator[Rem
         )
     if terms.escalation is not None:
         at = ("approval", "escalation")
-        yield from _approvers(name, terms.escalation.to, (*at, "to"), catalogue)
+        yield from lint_approvers("policies", name, terms.escalation.to, (*at, "to"), catalogue)
         if terms.escalation.after_s >= terms.expires_after_s:
             yield Remark(
                 "policies",
@@ -88,34 +124,6 @@ def _terms(name: str, terms: ApprovalSpec, catalogue: Catalogue) -> Iterator[Rem
                 (*at, "after_s"),
                 f"escalates after {terms.escalation.after_s:g} s, when the approval has expired "
                 f"(expires_after_s is {terms.expires_after_s:g})",
-            )
-
-
-def _approvers(
-    name: str, approvers: ApproversSpec, at: Path, catalogue: Catalogue
-) -> Iterator[Remark]:
-    if not approvers.users and not approvers.groups:
-        yield Remark("policies", name, at, "names nobody", "give users or groups")
-    for index, user in enumerate(approvers.users):
-        place = (*at, "users", index)
-        if not _PERSON_ID.fullmatch(user):
-            yield Remark(
-                "policies", name, place, f'"{user}" is no platform:id', f'write "{CONSOLE}{user}"'
-            )
-        elif user.startswith(CONSOLE) and user.removeprefix(CONSOLE) not in catalogue.people:
-            known = [CONSOLE + person for person in catalogue.people]
-            yield Remark(
-                "policies", name, place, f'nobody is called "{user}"', hint(user, known), True
-            )
-    for index, group in enumerate(approvers.groups):
-        if group not in catalogue.groups:
-            yield Remark(
-                "policies",
-                name,
-                (*at, "groups", index),
-                f'nobody is in the group "{group}"',
-                hint(group, catalogue.groups) or "give somebody the group in people.yaml",
-                True,
             )
 
 
@@ -162,16 +170,22 @@ def unreachable_policies(policies: Sequence[PolicySpec]) -> dict[int, str]:
     return found
 
 
-def lint_source(name: str, source: SourceSpec) -> Iterator[Remark]:
-    """Return everything that is wrong with one alert source."""
-    yield from _variable("sources", name, source.token_env)
-    if source.kind != "generic":
-        for field in ("mapping", "items"):
-            if getattr(source, field):
-                yield Remark(
-                    "sources", name, (field,), f"{field} is for sources of kind generic only"
-                )
-        return
+def lint_source(name: str, source: SourceSpec, catalogue: Catalogue) -> Iterator[Remark]:
+    """Return everything that is wrong with one source."""
+    yield from lint_variable(
+        "sources", name, ("token_env",), source.token_env, "MUSTER_WEBHOOK_TOKEN"
+    )
+    for field, kinds in FIELDS_OF_KINDS.items():
+        if field in source.model_fields_set and source.kind not in kinds:
+            message = f"{field} is for sources of kind {' and '.join(kinds)} only"
+            yield Remark("sources", name, (field,), message)
+    if source.kind == "generic":
+        yield from _generic(name, source)
+    elif source.kind == "form":
+        yield from _form(name, source, catalogue)
+
+
+def _generic(name: str, source: SourceSpec) -> Iterator[Remark]:
     if "title" not in source.mapping:
         yield Remark("sources", name, ("mapping",), 'the mapping needs "title"')
     if source.items is not None:
@@ -184,6 +198,57 @@ def lint_source(name: str, source: SourceSpec) -> Iterator[Remark]:
                 "sources", name, at, f'an alert has no "{field}"', hint(field, ALERT_FIELDS)
             )
         yield from check.expression(expression, at)
+
+
+def _form(name: str, source: SourceSpec, catalogue: Catalogue) -> Iterator[Remark]:
+    if source.platform not in PLATFORMS:
+        yield Remark(
+            "sources",
+            name,
+            ("platform",),
+            f'no platform "{source.platform}"',
+            hint(source.platform, PLATFORMS),
+        )
+    check = _source_check(name, ("body",))
+    for field, expression in source.mapping.items():
+        yield from check.expression(expression, ("mapping", field))
+    if source.workflow is None:
+        yield Remark(
+            "sources", name, (), "a form starts a workflow, and none is named", 'add "workflow:"'
+        )
+        return
+    workflow = catalogue.workflows.get(source.workflow)
+    if workflow is None:
+        yield Remark(
+            "sources",
+            name,
+            ("workflow",),
+            f'no workflow "{source.workflow}"',
+            hint(source.workflow, catalogue.workflows),
+        )
+        return
+    yield from _form_inputs(name, source, workflow)
+
+
+def _form_inputs(name: str, source: SourceSpec, workflow: WorkflowSpec) -> Iterator[Remark]:
+    for field in source.mapping:
+        if field not in workflow.inputs:
+            yield Remark(
+                "sources",
+                name,
+                ("mapping", field),
+                f'workflow "{workflow.name}" has no input "{field}"',
+                hint(field, workflow.inputs),
+            )
+    for field, spec in workflow.inputs.items():
+        if spec.required and spec.default is None and field not in source.mapping:
+            yield Remark(
+                "sources",
+                name,
+                ("mapping",),
+                f'workflow "{workflow.name}" needs "{field}"',
+                f'add "{field}:" here',
+            )
 
 
 def _source_check(name: str, roots: tuple[str, ...]) -> ValueCheck:
@@ -199,7 +264,9 @@ def lint_people(catalogue: Catalogue) -> Iterator[Remark]:
     """Return everything that is wrong with the people."""
     owners: dict[str, str] = {}
     for name, person in catalogue.people.items():
-        yield from _variable("people", name, person.token_env)
+        yield from lint_variable(
+            "people", name, ("token_env",), person.token_env, "MUSTER_TOKEN_ALICE"
+        )
         if person.token_env is None and person.token_sha256 is None:
             yield Remark(
                 "people",
@@ -222,14 +289,3 @@ def _tokens(person: PersonSpec) -> Iterator[tuple[str, str]]:
         yield "token_env", person.token_env
     if person.token_sha256:
         yield "token_sha256", person.token_sha256
-
-
-def _variable(kind: str, name: str, variable: str | None) -> Iterator[Remark]:
-    if variable is not None and not _VARIABLE.fullmatch(variable):
-        yield Remark(
-            kind,
-            name,
-            ("token_env",),
-            "is no name of an environment variable",
-            "name a variable such as MUSTER_WEBHOOK_TOKEN; the token itself never stands here",
-        )

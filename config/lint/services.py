@@ -1,4 +1,4 @@
-"""Checks of services: what they depend on, where they are read, what may be run on them."""
+"""Checks of services, databases and outlets: where they are, what may be done with them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
+from config.contents import Surroundings
 from config.lint.remark import Path, Remark
+from config.lint.secrets import lint_address, lint_variable
+from config.lint.values import UnknownReferenceError, ValueCheck, look_up
 from config.nearest import hint
-from config.specs import CommandSpec, ServiceSpec
+from config.shapes import UNKNOWN, Shape
+from config.specs import CommandSpec, DatabaseSpec, OutletSpec, ServiceSpec
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 SHELLS = frozenset(["ash", "bash", "cmd", "dash", "fish", "ksh", "powershell", "pwsh", "sh", "zsh"])
-_URL = re.compile(r"https?://[^\s/]+\S*")
+OUTLET_TOOL = "outlet.send"
+OUTLET_ROOTS = ("args",)
 
 
 def lint_service(
@@ -38,8 +43,7 @@ def _addresses(name: str, service: ServiceSpec) -> Iterator[Remark]:
         (("logs", "loki", "url"), service.logs.loki.url if service.logs.loki else None),
     ]
     for path, url in urls:
-        if url is not None and not _URL.fullmatch(url):
-            yield Remark("services", name, path, f'"{url}" is no http:// or https:// address')
+        yield from lint_address("services", name, path, url)
     if metrics.indicators and metrics.prometheus is None:
         yield Remark(
             "services",
@@ -85,3 +89,24 @@ def _command(name: str, command: CommandSpec, at: Path) -> Iterator[Remark]:
             re.compile(pattern)
         except re.error as error:
             yield Remark("services", name, place, f"is no regular expression: {error}")
+
+
+def lint_database(name: str, database: DatabaseSpec) -> Iterator[Remark]:
+    """Return everything that is wrong with one database."""
+    yield from lint_variable("databases", name, ("url_env",), database.url_env, "CUSTOMERS_URL")
+
+
+def lint_outlet(name: str, outlet: OutletSpec, around: Surroundings) -> Iterator[Remark]:
+    """Return everything that is wrong with one outlet."""
+    yield from lint_address("outlets", name, ("url",), outlet.url)
+    yield from lint_variable("outlets", name, ("token_env",), outlet.token_env, "STATUS_TOKEN")
+    tool = (around.tools or {}).get(OUTLET_TOOL)
+    given = UNKNOWN if tool is None else Shape.of(tool.arguments)
+
+    def resolve(path: tuple[str, ...]) -> Shape:
+        if path[0] not in OUTLET_ROOTS:
+            raise UnknownReferenceError(f'no variable "{path[0]}"', hint(path[0], OUTLET_ROOTS))
+        return look_up(given, path[1:], ".".join(path))
+
+    check = ValueCheck("outlets", name, resolve)
+    yield from check.arguments(outlet.body, UNKNOWN, ("body",), "the outlet")

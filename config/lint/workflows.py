@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from config.contents import Catalogue, Surroundings
+from config.lint.approvers import lint_approvers
 from config.lint.remark import Path, Remark
 from config.lint.values import (
     UnknownReferenceError,
@@ -97,10 +98,30 @@ class _Workflow:
             )
         for index, step in enumerate(self._workflow.steps):
             yield from self._step(step, ("steps", index))
+        yield from self._levels()
         yield from self._answer()
 
     def _say(self, path: Path, message: str, advice: str = "") -> Remark:
         return Remark("workflows", self._workflow.name, path, message, advice)
+
+    def _levels(self) -> Iterator[Remark]:
+        name = self._workflow.name
+        check = ValueCheck("workflows", name, self._resolve_ended)
+        for index, level in enumerate(self._workflow.service_levels):
+            at: Path = ("service_levels", index)
+            if level.when is not None:
+                yield from check.expression(level.when, (*at, "when"))
+            yield from lint_approvers("workflows", name, level.to, (*at, "to"), self._catalogue)
+            if level.within_s >= self._workflow.max_wall_s:
+                yield self._say(
+                    (*at, "within_s"),
+                    f"is over after {level.within_s:g} s, when the run has ended "
+                    f"(max_wall_s is {self._workflow.max_wall_s:g})",
+                )
+            if level.when is None and index + 1 < len(self._workflow.service_levels):
+                yield self._say(
+                    at, "holds for every run, so those below never count", "move it to the end"
+                )
 
     def _inputs(self) -> Iterator[Remark]:
         for name, spec in self._workflow.inputs.items():
@@ -163,8 +184,17 @@ class _Workflow:
                 yield self._say((*at, field), f'no agent "{name}"', hint(name, agents))
         if step.fallback_agent is not None and step.fallback_agent == step.agent:
             yield self._say((*at, "fallback_agent"), "the fallback is the agent itself")
+        if step.review is not None:
+            yield from self._reviewer(step.review.by, (*at, "review", "by"))
         if step.tool is not None and self._tools is not None and step.tool not in self._tools:
             yield self._say((*at, "tool"), f'no tool "{step.tool}"', hint(step.tool, self._tools))
+
+    def _reviewer(self, name: str, at: Path) -> Iterator[Remark]:
+        agent = self._catalogue.agents.get(name)
+        if agent is None:
+            yield self._say(at, f'no agent "{name}"', hint(name, self._catalogue.agents))
+        elif agent.model is None:
+            yield self._say(at, f'"{name}" has no model, so it cannot judge', "name one that has")
 
     def _gate(self, step: StepSpec, at: Path) -> Iterator[Remark]:
         for index, name in enumerate(step.approves):
@@ -287,6 +317,19 @@ class _Workflow:
             return UNKNOWN
         raise UnknownReferenceError(f'no variable "{root}"', self._variable_hint(root))
 
+    def _resolve_ended(self, path: tuple[str, ...]) -> Shape:
+        """Return the shape of a path that is read of the run as far as it has come."""
+        root, rest, whole = path[0], path[1:], ".".join(path)
+        if root == "goal":
+            return self._goal(rest, whole)
+        if root not in ("steps", "status"):
+            raise UnknownReferenceError(f'no variable "{root}"', self._variable_hint(root))
+        if not rest:
+            raise UnknownReferenceError(f"name the step: {root}.<id>")
+        if rest[0] not in self._steps:
+            raise UnknownReferenceError(f'no step "{rest[0]}"', self._step_hint(rest[0]))
+        return self._step_part(root, rest, whole)
+
     def _variable_hint(self, root: str) -> str:
         for name in sorted(self._steps):
             if "-" in name and root in name.split("-"):
@@ -323,9 +366,12 @@ class _Workflow:
             own = "itself" if name == step.id else f'"{name}", which may not have ended'
             advice = "" if name == step.id else f'add "{name}" to needs or after'
             raise UnknownReferenceError(f"reads {own}", advice)
+        return self._step_part(root, rest, whole)
+
+    def _step_part(self, root: str, rest: tuple[str, ...], whole: str) -> Shape:
         if root == "status":
             return look_up(_TEXT, rest[1:], whole)
-        return look_up(self._output(self._steps[name]), rest[1:], whole)
+        return look_up(self._output(self._steps[rest[0]]), rest[1:], whole)
 
     def _step_hint(self, name: str) -> str:
         for other in sorted(self._steps):

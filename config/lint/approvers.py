@@ -1,0 +1,42 @@
+"""Checks of who is named to decide or to be pinged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from config.contents import Catalogue
+from config.lint.remark import Path, Remark
+from config.nearest import hint
+from config.specs import ApproversSpec
+
+CONSOLE = "console:"
+_PERSON_ID = re.compile(r"[a-z][a-z0-9_-]*:\S+")
+
+
+def lint_approvers(
+    kind: str, name: str, approvers: ApproversSpec, at: Path, catalogue: Catalogue
+) -> Iterator[Remark]:
+    """Return what is wrong with the people and groups named at a place of a spec."""
+    if not approvers.users and not approvers.groups:
+        yield Remark(kind, name, at, "names nobody", "give users or groups")
+    for index, user in enumerate(approvers.users):
+        place = (*at, "users", index)
+        if not _PERSON_ID.fullmatch(user):
+            advice = f'write "{CONSOLE}{user}"'
+            yield Remark(kind, name, place, f'"{user}" is no platform:id', advice)
+        elif user.startswith(CONSOLE) and user.removeprefix(CONSOLE) not in catalogue.people:
+            known = [CONSOLE + person for person in catalogue.people]
+            yield Remark(
+                kind, name, place, f'nobody is called "{user}"', hint(user, known), is_warning=True
+            )
+    for index, group in enumerate(approvers.groups):
+        if group not in catalogue.groups:
+            yield Remark(
+                kind,
+                name,
+                (*at, "groups", index),
+                f'nobody is in the group "{group}"',
+                hint(group, catalogue.groups) or "give somebody the group in people.yaml",
+                is_warning=True,
+            )
