@@ -35,6 +35,7 @@ POSTGRES_ALLOWED = frozenset(
 """Functions of PostgreSQL beyond those that sqlglot knows by their meaning, all of them pure."""
 
 _SOURCES = (exp.Table, exp.Subquery, exp.Values, exp.Unnest, exp.Lateral)
+_ESCAPED = (exp.ByteString, exp.UnicodeString, exp.National)
 _CHANGES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock)
 
 # What it cannot read it calls a command, and warns: the refusal says so already.
@@ -199,8 +200,11 @@ def _name(node: object, dialect: Dialect) -> str:
 
 
 def _only_harmless(tree: exp.Query, dialect: Dialect) -> None:
-    if any(True for _ in tree.find_all(exp.Operator)):
+    if tree.find(exp.Operator):
         raise ToolRetry("write operators plainly, without OPERATOR(…)")
+    if dialect == "postgres" and tree.find(*_ESCAPED):
+        # Two readers of escapes that differ by one sign would see two different statements.
+        raise ToolRetry("write texts as '…', or give them in `parameters`, not as E'…' or U&'…'")
     for call in tree.find_all(exp.Func):
         schema = _schema(call)
         if schema and schema != "pg_catalog":

@@ -100,8 +100,10 @@ class PostgresReader:
         try:
             with connection:
                 connection.read_only = True
+                # The guard reads a backslash as a backslash, so the server has to as well.
                 connection.execute(
-                    "SELECT set_config('statement_timeout', %s, true)",
+                    "SELECT set_config('statement_timeout', %s, true), "
+                    "set_config('standard_conforming_strings', 'on', true)",
                     (str(math.ceil(timeout_s * 1_000)),),
                 )
                 yield connection
