@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -43,11 +44,16 @@ def settle(asked: Asked, reply: Reply) -> Answer:
         content = ""
     finish = reply.finish or ("tool_calls" if calls and not asked.forced else "stop")
     limit = asked.body.get("max_tokens") or asked.body.get("max_completion_tokens")
-    if content and limit and len(content) > limit * CHARS_PER_TOKEN:
-        content, finish = content[: limit * CHARS_PER_TOKEN], "length"
-    wire = tuple(_call(asked, place, call) for place, call in enumerate(calls))
+    left = limit * CHARS_PER_TOKEN if limit else sys.maxsize
+    wire = [_call(asked, place, call) for place, call in enumerate(calls)]
+    if len(content or "") + sum(len(call["function"]["arguments"]) for call in wire) > left:
+        finish = "length"
+        content = content and content[:left]
+        for call in wire:
+            function = call["function"]
+            function["arguments"] = function["arguments"][: max(0, left - len(content or ""))]
     return Answer(
-        f"chatcmpl-{asked.number}", asked.model, content, wire, reply.refusal or None, finish
+        f"chatcmpl-{asked.number}", asked.model, content, tuple(wire), reply.refusal or None, finish
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -29,10 +29,11 @@ class Torn(Exception):
     """Raised on purpose in the middle of an answer: the server then drops the connection."""
 
 
-def make_app(rule: Rule, ledger: Ledger, key: str = "") -> Starlette:
+def make_app(rule: Rule, current: Callable[[], Ledger], key: str = "") -> Starlette:
     """Return the server's application; with a key, calls must bring it."""
 
     async def complete(request: Request) -> Response:
+        ledger = current()
         given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if key and given != key:
             return _error(

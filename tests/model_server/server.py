@@ -32,7 +32,7 @@ class ModelServer:
         self._rule = answers if callable(answers) else scripted(answers)
         self._socket = _listener(port)
         self.port = int(self._socket.getsockname()[1])
-        app = make_app(self._answer, self.ledger, key)
+        app = make_app(self._answer, lambda: self.ledger, key)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -57,6 +57,11 @@ class ModelServer:
     def follow(self, answers: Iterable[Reply] | Rule) -> None:
         """Answer by another script or rule from now on."""
         self._rule = answers if callable(answers) else scripted(answers)
+
+    def reset(self) -> None:
+        """Forget all calls and the script, as if just started."""
+        self.ledger = Ledger()
+        self.follow(())
 
     def start(self) -> None:
         """Serve from now on; returns when the server answers."""

@@ -1,0 +1,1 @@
+"""Language models: the router, litellm over HTTP against a strict local server, the twins."""
