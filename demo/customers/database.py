@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+from demo.customers.articles import ARTICLES
 from demo.customers.history import OPEN, OUTAGES, SOLVED, Asked
 from demo.customers.people import (
     COLLEAGUES,
@@ -21,6 +22,7 @@ from demo.customers.people import (
 )
 
 SEED = 30
+HELP_URL = "https://help.shop.example"
 TABLES = (
     "customers",
     "accounts",
@@ -28,6 +30,7 @@ TABLES = (
     "invoices",
     "tickets",
     "incidents",
+    "help_articles",
     "customer_overview",
 )
 MONTHS_BILLED = 4
@@ -81,6 +84,7 @@ def build(path: Path, office_url: str, today: date) -> None:
         "invoices": [row for one in customers for row in _invoices(one, today)],
         "tickets": list(_tickets(customers, chance, today)),
         "incidents": list(_incidents(today)),
+        "help_articles": list(_articles()),
     }
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(_SCHEMA.read_text(encoding="utf-8"))
@@ -201,6 +205,11 @@ def _incidents(today: date) -> Iterator[Row]:
             f"{started:%Y-%m-%dT%H:%M:%SZ}",
             f"{ended:%Y-%m-%dT%H:%M:%SZ}",
         )
+
+
+def _articles() -> Iterator[Row]:
+    for number, one in enumerate(ARTICLES, start=1):
+        yield (f"art-{number:03}", one.title, one.text, f"{HELP_URL}/{one.slug}")
 
 
 def _moment(today: date, days_ago: int, minutes: int) -> datetime:

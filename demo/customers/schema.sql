@@ -64,6 +64,13 @@ CREATE TABLE incidents (
     ended_at TEXT NOT NULL
 );
 
+CREATE TABLE help_articles (
+    id TEXT PRIMARY KEY,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    url TEXT NOT NULL
+);
+
 CREATE INDEX accounts_by_customer ON accounts (customer_id);
 CREATE INDEX contacts_by_customer ON contacts (customer_id);
 CREATE INDEX invoices_by_account ON invoices (account_id);
