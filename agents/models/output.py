@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from json_repair import repair_json
 from jsonschema import Draft202012Validator
 from pydantic import JsonValue
 
+from agents import prompting
+
 MAX_ERRORS = 20
 MAX_ERROR_CHARS = 300
-PROMPTS = Path(__file__).parents[1] / "prompts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +50,9 @@ def checked(value: JsonValue, schema: Mapping[str, Any]) -> Reading:
     return Reading(value, tuple(errors[:MAX_ERRORS]))
 
 
-@functools.cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(PROMPTS),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - it goes to a model, not into a page
-    )
-    return environment.get_template("correct_output.md.j2")
-
-
 def correction(errors: tuple[str, ...]) -> str:
     """Return what to tell a model about its faults."""
-    return _template().render(errors=errors)
+    return prompting.render("correct_output", errors=errors)
 
 
 def _without_nulls(value: JsonValue, schema: object, validator: Draft202012Validator) -> JsonValue:
