@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time
 
+from agents.models import lite
 from agents.registry import report_outputs, tool_schemas
 from agents.tool import Toolbox
 from agents.tools import confined_tools
@@ -16,11 +17,14 @@ from agents.tools.alerts import AlertBook, alert_tools
 from config.catalogue import load_catalogue
 from config.confidential import known_secrets
 from config.contents import Catalogue
+from config.models import effective_models, model_keys
 from config.settings import Settings
+from config.specs import ModelsFile
 from jobs.calling import Rules
 from jobs.executor import Executor
 from jobs.incident_store import MemoryIncidentStore, RedisIncidentStore
 from jobs.keeper import Keeper
+from jobs.modelling import shared_models
 from jobs.observe import configure_logging, configure_sentry
 from jobs.parent import run_parent
 from jobs.redis_client import connect
@@ -55,6 +59,9 @@ class WorkerProcess:
     """How long a worker that is not heard of keeps its steps."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What is taken out of whatever tools give."""
+    models: ModelsFile = field(default_factory=ModelsFile)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The keys of models, by the environment variable that models.yaml names."""
 
     async def serve(self, name: str) -> None:
         """Be one worker until told to leave."""
@@ -68,6 +75,9 @@ class WorkerProcess:
             clock=time,
             worker=name,
             renew_s=self.lease_s / RENEWALS_PER_LEASE,
+            models=shared_models(self.models, self.keys, client, time),
+            workflows=self.catalogue.workflows,
+            budgets=self.models.budgets,
         )
         worker = AsyncWorker(
             self.redis_url,
@@ -86,7 +96,13 @@ class WorkerProcess:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
+            await lite.close()
             await client.aclose()
+
+    @property
+    def warm(self) -> Callable[[], None] | None:
+        """What the parent does once before it forks: import what calls models, if any is."""
+        return lite.warm if self.models.models else None
 
     @property
     def _keep_s(self) -> float:
@@ -124,9 +140,18 @@ def make_process(settings: Settings, redis_url: str) -> WorkerProcess:
     if settings.sentry_dsn is not None:
         dsn = settings.sentry_dsn.get_secret_value()
         configure_sentry(dsn, settings.environment, "worker", secrets)
-    return WorkerProcess(settings, catalogue, redis_url, secrets=secrets)
+    models = effective_models(catalogue.models, catalogue.agents.values(), settings)
+    return WorkerProcess(
+        settings,
+        catalogue,
+        redis_url,
+        secrets=secrets,
+        models=models,
+        keys=model_keys(models, os.environ, settings),
+    )
 
 
 def serve_workers(process: WorkerProcess) -> int:
     """Fork workers and keep them alive until told to stop; returns the exit code."""
-    return run_parent(process.settings.workers, process.serve, on_death=process.bury)
+    workers = process.settings.workers
+    return run_parent(workers, process.serve, process.warm, process.bury)
