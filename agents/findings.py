@@ -218,6 +218,103 @@ class AnswerOut(Record):
     used_model: bool = False
 
 
+Category = Literal["billing", "bug", "feature", "question", "not_ours"]
+Urgency = Literal["outage", "high", "normal"]
+
+
+class QuotedReason(Record):
+    """Why a ticket is judged so, with the words of the ticket that say it."""
+
+    text: str = ""
+    quote: str = ""
+
+
+class Triage(Record):
+    """What a ticket is about, and how urgent it is."""
+
+    category: Category = Field(description="What it is about; not_ours: none of our business.")
+    urgency: Urgency = Field("normal", description="outage: their production is down.")
+    confidence: float = Field(0.0, ge=0, le=1)
+    reasons: tuple[QuotedReason, ...] = Field((), description="With the ticket's own words.")
+    summary: str = Field("", description="The ticket in one sentence.")
+
+
+class AccountFact(Record):
+    """Something that is on file; `quote` is its line in the evidence."""
+
+    text: str
+    evidence_id: str = ""
+    quote: str = ""
+
+
+class Account(Record):
+    """Who a customer is, as far as is on file."""
+
+    customer: str = Field("", description="As the ticket names them.")
+    is_known: bool = False
+    id: str = ""
+    name: str = Field("", description="The account's: a company, or a person.")
+    contact: str = Field("", description="The person's.")
+    email: str = Field("", description="On file; where replies go.")
+    plan: str = ""
+    status: str = ""
+    facts: tuple[AccountFact, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Article(Record):
+    """A help article that people wrote."""
+
+    id: str
+    title: str
+    text: str
+    url: str = ""
+    fit: float = Field(0.0, description="Which share of its title the ticket speaks of.")
+
+
+class Routing(Record):
+    """What code makes of a classification and an account: who is to act, and how fast."""
+
+    category: Category
+    urgency: Urgency = "normal"
+    confidence: float = 0.0
+    route: Literal["oncall", "answer", "draft", "pointer"] = "draft"
+    summary: str = ""
+    reasons: tuple[QuotedReason, ...] = ()
+    doubts: tuple[str, ...] = Field((), description="What lowered the confidence.")
+    plan: str = ""
+    is_known: bool = False
+    name: str = Field("", description="How to address the customer.")
+    to: str = Field("", description="Where the reply goes; empty: there is no address.")
+    articles: tuple[Article, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Reply(Record):
+    """A drafted reply."""
+
+    subject: str = Field(max_length=200)
+    text: str = Field(min_length=1, max_length=8_000)
+    article: str = Field("", description="Id of the help article it quotes; empty: none.")
+
+
+class CheckedReply(Record):
+    """A reply as it is proposed to be sent, with how far it may be trusted.
+
+    `confidence` is the classification's if the reply says nothing but what a help article says,
+    and low otherwise: policy may send by itself only what people have written.
+    """
+
+    subject: str
+    text: str
+    to: str = ""
+    category: Category
+    confidence: float = 0.0
+    is_quoted: bool = Field(False, description="Every line stands in a help article.")
+    fields: dict[str, str] = Field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+
+
 OUTPUTS: Mapping[str, type[BaseModel]] = {
     "metrics_findings": MetricsFindings,
     "log_findings": LogFindings,
@@ -225,6 +322,12 @@ OUTPUTS: Mapping[str, type[BaseModel]] = {
     "suspects": Ranking,
     "verification": Verification,
     "incident_answer": AnswerOut,
+    "ticket_triage": Triage,
+    "account_facts": Account,
+    "ticket_routing": Routing,
+    "reply_draft": Reply,
+    "reply_check": CheckedReply,
+    "ticket_answer": AnswerOut,
 }
 """Report function name to the model of what it returns."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, JsonValue
@@ -21,7 +20,15 @@ from agents.findings import (
     as_json,
 )
 from agents.incident_answer import incident_answer
+from agents.outcome import CallOutcome
+from agents.support.account import account_facts
+from agents.support.answer import ticket_answer
+from agents.support.reply import reply_check, reply_draft
+from agents.support.routing import ticket_routing
+from agents.support.triage import classify
 from agents.suspects import DiagnosisFacts, rank
+
+__all__ = ["REPORTS", "CallOutcome", "Report"]
 
 MAX_INDICATORS = 24
 MAX_PATTERNS = 16
@@ -30,16 +37,6 @@ MAX_DEPLOYS = 12
 MAX_FILES = 8
 MAX_MISSING = 12
 QUIET = frozenset({"INFO", "DEBUG", "TRACE"})
-
-
-@dataclass(frozen=True, slots=True)
-class CallOutcome:
-    """What one tool call of a runbook gave; `output` is None when it failed with `error`."""
-
-    output: JsonObject | None
-    evidence_id: str
-    text: str
-    error: str
 
 
 R = TypeVar("R", bound=BaseModel)
@@ -221,5 +218,11 @@ REPORTS: Mapping[str, Report] = {
         chart_id=next((one.evidence_id for one in calls.values() if one.output), ""),
         missing=_missing(calls),
     ),
+    "ticket_triage": lambda inputs, _: as_json(classify(str(inputs.get("text") or ""))),
+    "account_facts": account_facts,
+    "ticket_routing": ticket_routing,
+    "reply_draft": reply_draft,
+    "reply_check": reply_check,
+    "ticket_answer": ticket_answer,
 }
 """Report function by the name that `runbook.report.function` gives."""

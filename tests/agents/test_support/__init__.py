@@ -1,0 +1,1 @@
+"""What support triage decides by rules."""
