@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from config.contents import Catalogue, Surroundings
 from config.lint.agents import lint_agent
 from config.lint.models import lint_models
@@ -16,6 +18,7 @@ __all__ = ["Remark", "lint"]
 def lint(catalogue: Catalogue, around: Surroundings) -> list[Remark]:
     """Return every fault and warning, those of one spec together."""
     remarks: list[Remark] = []
+    remarks += lint_policies(catalogue, around)
     for agent in catalogue.agents.values():
         remarks += lint_agent(agent, catalogue, around)
     for workflow in catalogue.workflows.values():
@@ -27,9 +30,18 @@ def lint(catalogue: Catalogue, around: Surroundings) -> list[Remark]:
     for name, outlet in catalogue.outlets.items():
         remarks += lint_outlet(name, outlet, around)
     remarks += lint_models(catalogue)
-    remarks += lint_policies(catalogue, around)
     remarks += lint_routes(catalogue)
     for name, source in catalogue.sources.items():
         remarks += lint_source(name, source, catalogue)
     remarks += lint_people(catalogue)
-    return list(dict.fromkeys(remarks))
+    return _unrepeated(remarks)
+
+
+def _unrepeated(remarks: Iterable[Remark]) -> list[Remark]:
+    told: set[str] = set()
+    kept: list[Remark] = []
+    for remark in dict.fromkeys(remarks):
+        if not remark.is_once or remark.message not in told:
+            kept.append(remark)
+        told.add(remark.message)
+    return kept

@@ -27,8 +27,9 @@ def lint_approvers(
             yield Remark(kind, name, place, f'"{user}" is no platform:id', advice)
         elif user.startswith(CONSOLE) and user.removeprefix(CONSOLE) not in catalogue.people:
             known = [CONSOLE + person for person in catalogue.people]
+            message = f'nobody is called "{user}"'
             yield Remark(
-                kind, name, place, f'nobody is called "{user}"', hint(user, known), is_warning=True
+                kind, name, place, message, hint(user, known), is_warning=True, is_once=True
             )
     for index, group in enumerate(approvers.groups):
         if group not in catalogue.groups:
@@ -39,4 +40,5 @@ def lint_approvers(
                 f'nobody is in the group "{group}"',
                 hint(group, catalogue.groups) or "give somebody the group in people.yaml",
                 is_warning=True,
+                is_once=True,
             )

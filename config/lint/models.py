@@ -45,7 +45,6 @@ def _aliases(catalogue: Catalogue) -> Iterator[Remark]:
     aliases = catalogue.models.models
     if not aliases:
         return
-    told: set[str] = set()
     for agent in catalogue.agents.values():
         alias = agent.model
         if alias is None or alias in aliases:
@@ -54,9 +53,7 @@ def _aliases(catalogue: Catalogue) -> Iterator[Remark]:
             yield Remark(
                 "agents", agent.name, ("model",), f'no model alias "{alias}"', hint(alias, aliases)
             )
-        elif alias not in told:
-            # Shipped agents name it: that somebody has no model for it is worth one warning.
-            told.add(alias)
+        else:
             yield Remark(
                 "agents",
                 agent.name,
@@ -64,4 +61,5 @@ def _aliases(catalogue: Catalogue) -> Iterator[Remark]:
                 f'no model is given for "{alias}", so agents that name it follow their runbooks',
                 f'add "{alias}" to models.yaml',
                 is_warning=True,
+                is_once=True,
             )

@@ -13,7 +13,7 @@ class Remark:
 
     `kind` is agents, workflows, services, databases, outlets, models, policies, routes, sources or
     people; `name` is the spec's name, for policies and routes its position; `path` leads into the
-    spec.
+    spec. Of what `is_once`, one with the same message is enough for the whole catalogue.
     """
 
     kind: str
@@ -22,3 +22,4 @@ class Remark:
     message: str
     hint: str = ""
     is_warning: bool = False
+    is_once: bool = False

@@ -41,13 +41,8 @@ STEP_TOOL = "muster.step"
 
 def lint_policies(catalogue: Catalogue, around: Surroundings) -> Iterator[Remark]:
     """Return everything that is wrong with the policies."""
-    told: set[str] = set()
     for index, policy in enumerate(catalogue.policies):
-        for remark in _policy(str(index), policy, catalogue, around):
-            # A group that nobody is in is worth one warning, not one for each rule.
-            if not remark.is_warning or remark.message not in told:
-                yield remark
-            told.add(remark.message)
+        yield from _policy(str(index), policy, catalogue, around)
 
 
 def _policy(

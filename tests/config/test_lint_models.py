@@ -367,3 +367,21 @@ def test_policies_may_look_inside_arguments(tmp_path: Path) -> None:
     )
 
     assert problems(tmp_path, {"policies.yaml": text}) == []
+
+
+def test_missing_group_is_told_once(tmp_path: Path) -> None:
+    """However many rules and service levels name a group that nobody is in."""
+    levels = "service_levels:\n  - {within_s: 1, to: {groups: [nobodies]}}\n"
+    rule = (
+        "  - name: {name}\n    match: {{tool: 'metrics.*', agent: {agent}}}\n    verdict: ask\n"
+        "    approval: {{approvers: {{groups: [nobodies]}}}}\n"
+    )
+    rules = rule.format(name="a", agent="sayer") + rule.format(name="b", agent="ranker")
+
+    found = problems(
+        tmp_path, {"workflows/story.yaml": STORY + levels, "policies.yaml": "policies:\n" + rules}
+    )
+
+    (told,) = found
+    assert "policies.yaml:5:" in told
+    assert 'warning: policies.0.approval.approvers.groups.0: nobody is in the group "nob' in told

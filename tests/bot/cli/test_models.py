@@ -17,9 +17,12 @@ from agents.models.port import (
     Usage,
     Watch,
 )
+from bot.cli import models as module
 from bot.cli.models import breaker_words, run_models
+from config.contents import Catalogue
 from config.settings import Settings, load_settings
-from config.specs import ModelSpec
+from config.specs import AgentSpec, ModelsFile, ModelSpec
+from config.yaml_source import read_yaml
 from jobs.model_gate import Breaker, failures_key
 from tests.model_server import BAD_KEY, ModelServer, say
 
@@ -68,26 +71,20 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None, float]
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Callable[..., Settings]:
-    """Return what makes settings for a catalogue with these models and agents' aliases."""
+def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Return what makes settings with a catalogue of these models, and agents for the aliases."""
 
-    def write(models: str = "", *aliases: str, **values: object) -> Settings:
-        folder = tmp_path / "config"
-        (folder / "agents").mkdir(parents=True)
-        for path in Path("config/defaults/agents").glob("*.yaml"):
-            # Shipped agents name aliases of their own: here only those given count.
-            text = path.read_text(encoding="utf-8")
-            kept = [line for line in text.splitlines() if not line.startswith("model:")]
-            (folder / "agents" / path.name).write_text("\n".join(kept), encoding="utf-8")
-        for alias in aliases:
-            (folder / f"agents/needs-{alias}.yaml").write_text(
-                f"name: needs-{alias}\ntitle: T\ndescription: D\nmodel: {alias}\n"
-            )
-        (folder / "models.yaml").write_text(models or "models: {}\n")
-        given = {"state_dir": tmp_path / "state", "config_dir": folder, **values}
-        return Settings.model_validate(given)
+    def configured(text: str = "", *aliases: str, **values: object) -> Settings:
+        agents = [
+            AgentSpec(name=f"needs-{alias}", title="T", description="D", model=alias)
+            for alias in aliases
+        ]
+        models = ModelsFile.model_validate(read_yaml(text, "models.yaml").data or {})
+        made = Catalogue(agents={agent.name: agent for agent in agents}, models=models)
+        monkeypatch.setattr(module, "read_catalogue", lambda settings: made)
+        return Settings.model_validate({"state_dir": tmp_path, "config_dir": None, **values})
 
-    return write
+    return configured
 
 
 def told(settings: Settings, environ: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -184,11 +181,10 @@ def test_nothing_configured_is_no_failure(
     assert (code, found) == (0, {"is_configured": False, "models": [], "missing": []})
 
 
-def test_broken_catalogue_is_told(
-    catalogue: Callable[..., Settings], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_broken_catalogue_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What `muster check` would say comes first."""
-    settings = catalogue("models: {smart: [{modle: x}]}\n")
+    (tmp_path / "models.yaml").write_text("models: {smart: [{modle: x}]}\n")
+    settings = Settings.model_validate({"state_dir": tmp_path, "config_dir": tmp_path})
 
     assert run_models(settings, {}, as_json=False) == 2
     assert "models.yaml:1" in capsys.readouterr().err
@@ -225,8 +221,11 @@ def test_breakers_are_told_in_words(breaker: Breaker | None, words: str) -> None
     assert breaker_words(breaker) == words
 
 
-def test_the_short_way_over_http(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_short_way_over_http(
+    tmp_path: Path, catalogue: Callable[..., Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Three variables and a local server: litellm really asks it, with the key."""
+    catalogue("", "legal")
     with ModelServer(lambda asked: say("ok"), key=KEY) as server:
         environ = {
             "HOME": str(tmp_path),
@@ -238,13 +237,13 @@ def test_the_short_way_over_http(tmp_path: Path, capsys: pytest.CaptureFixture[s
         code, found = data(load_settings(environ, cwd=tmp_path), environ, capsys)
         assert len(server.calls) == 1
         server.follow(lambda asked: BAD_KEY)
-        _, why = data(load_settings(environ, cwd=tmp_path), environ, capsys)
+        refused, why = data(load_settings(environ, cwd=tmp_path), environ, capsys)
 
     models, others = found["models"], why["models"]
     assert isinstance(models, list)
     assert isinstance(others, list)
-    assert code == 0
-    assert {one["alias"] for one in models} >= {"smart", "fast", "code"}
+    assert (code, refused, why["missing"]) == (0, 1, ["legal"])
+    assert {one["alias"] for one in models} == {"smart", "fast", "code", "legal"}
     assert all(one["is_reachable"] for one in models)
     assert not any(one["is_reachable"] for one in others)
     assert "refused the key" in others[0]["reason"]
