@@ -11,7 +11,7 @@ from config.lint.remark import Path, Remark
 from config.lint.secrets import lint_variable
 from config.lint.values import UnknownReferenceError, ValueCheck
 from config.nearest import hint
-from config.shapes import UNKNOWN, Shape, types_of
+from config.shapes import TEXT, UNKNOWN, Shape, types_of
 from config.specs import (
     ALERT_FIELDS,
     ApprovalSpec,
@@ -37,6 +37,7 @@ FIELDS_OF_KINDS: Mapping[str, tuple[str, ...]] = {
 """Which kinds of sources a key is for."""
 STEP_TOOL = "muster.step"
 """What a step with `approval: true` asks policy about, as if it were a tool."""
+STEP_ARGUMENTS = ("workflow", "step")
 
 
 def lint_policies(catalogue: Catalogue, around: Surroundings) -> Iterator[Remark]:
@@ -75,6 +76,8 @@ def _arguments(name: str, match: PolicyMatch, around: Surroundings) -> Iterator[
     }
     if not known:
         return  # Without tools to look at, or where none matches: that is said elsewhere.
+    if fnmatchcase(STEP_TOOL, match.tool):
+        known |= dict.fromkeys(STEP_ARGUMENTS, Shape.of(TEXT))
     for field, given in (("arguments", match.arguments), ("at_least", match.at_least)):
         for argument in given:
             place: Path = ("match", field, argument)
