@@ -10,6 +10,10 @@ from pydantic import SecretStr
 from config.settings import Settings, variables
 
 
+PROVIDER_KEYS = ("_API_KEY", "_ACCESS_KEY", "_SECRET_KEY")
+"""How the environment variables end in which providers' keys stand."""
+
+
 def known_secrets(
     settings: Settings,
     token_variables: Iterable[str],
@@ -22,6 +26,8 @@ def known_secrets(
     """
     given = variables(environ)
     found = {given[name] for name in token_variables if name in given}
+    # Model libraries take their providers' keys from the environment by themselves.
+    found |= {value for name, value in given.items() if name.endswith(PROVIDER_KEYS)}
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):

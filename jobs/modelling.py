@@ -36,9 +36,13 @@ def shared_models(
     keys: Mapping[str, str],
     client: aioredis.Redis,
     clock: Callable[[], float],
+    keep_s: float,
 ) -> Models:
-    """Return the configured models; breakers, places and budgets are shared through Redis."""
+    """Return the configured models; breakers, places and budgets are shared through Redis.
+
+    What a run or a thread used is kept for `keep_s` after its last call.
+    """
     if not models.models:
         return NoModels()
     router = ModelRouter(models, RedisGate(client), keys)
-    return MeteredModels(router, RedisLedger(client, models.budgets), clock)
+    return MeteredModels(router, RedisLedger(client, models.budgets, keep_s=keep_s), clock)
