@@ -8,14 +8,15 @@ from dataclasses import replace
 
 from agents.tool import Toolbox
 from agents.tools.alerts import AlertBook
+from agents.tools.chat import Poster
 from bench.graph import sleep_tool
 from config.settings import load_settings
 from jobs.assembly import all_tools, make_process, serve_workers
 
 
-def bench_tools(book: AlertBook) -> Toolbox:
+def bench_tools(book: AlertBook, poster: Poster) -> Toolbox:
     """Return the product's tools and the stub."""
-    return Toolbox((*all_tools(book).values(), sleep_tool()))
+    return Toolbox((*all_tools(book, poster).values(), sleep_tool()))
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from agents.registry import report_outputs, tool_schemas
 from agents.tool import Toolbox
 from agents.tools import confined_tools
 from agents.tools.alerts import AlertBook, alert_tools
+from agents.tools.chat import Poster, chat_tools
 from config.catalogue import load_catalogue
 from config.confidential import known_secrets
 from config.contents import Catalogue
@@ -27,6 +28,7 @@ from jobs.keeper import Keeper
 from jobs.modelling import shared_models
 from jobs.observe import configure_logging, configure_sentry
 from jobs.parent import run_parent
+from jobs.posting import NoThread, RunPoster
 from jobs.redis_client import connect
 from jobs.redis_store import LEASE_S, RedisStore
 from jobs.service import Runs
@@ -34,11 +36,13 @@ from jobs.ticket_queue import release_worker
 from jobs.worker import AsyncWorker
 
 RENEWALS_PER_LEASE = 5
+NO_THREAD = NoThread()
+"""For whoever only describes the tools."""
 
 
-def all_tools(book: AlertBook) -> Toolbox:
-    """Return every tool; those that read alerts get them from `book`."""
-    return Toolbox((*confined_tools(), *alert_tools(book)))
+def all_tools(book: AlertBook, poster: Poster = NO_THREAD) -> Toolbox:
+    """Return every tool; alerts are read from `book`, and what is said goes through `poster`."""
+    return Toolbox((*confined_tools(), *alert_tools(book), *chat_tools(poster)))
 
 
 def read_catalogue(settings: Settings) -> Catalogue:
@@ -54,7 +58,7 @@ class WorkerProcess:
     settings: Settings
     catalogue: Catalogue
     redis_url: str
-    tools: Callable[[AlertBook], Toolbox] = all_tools
+    tools: Callable[[AlertBook, Poster], Toolbox] = all_tools
     lease_s: float = LEASE_S
     """How long a worker that is not heard of keeps its steps."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -70,12 +74,12 @@ class WorkerProcess:
         executor = Executor(
             runs=runs,
             agents=self.catalogue.agents,
-            toolbox=self.tools(RedisIncidentStore(client)),
+            toolbox=self.tools(RedisIncidentStore(client), RunPoster(runs)),
             rules=rules_of(self.catalogue, self.secrets),
             clock=time,
             worker=name,
             renew_s=self.lease_s / RENEWALS_PER_LEASE,
-            models=shared_models(self.models, self.keys, client, time),
+            models=shared_models(self.models, self.keys, client, time, self._keep_s),
             workflows=self.catalogue.workflows,
             budgets=self.models.budgets,
         )

@@ -7,11 +7,12 @@ from agents.reports import REPORTS
 from agents.tool import Toolbox
 from agents.tools import confined_tools
 from agents.tools.alerts import alert_tools
+from agents.tools.chat import chat_tools
 from config.catalogue import check_catalogue, load_catalogue
 from config.contents import ToolSchema
-from tests.agents.test_tools.test_folder import NoAlerts
+from tests.agents.test_tools.test_folder import NoAlerts, NoThread
 
-TOOLS = Toolbox((*confined_tools(), *alert_tools(NoAlerts())))
+TOOLS = Toolbox((*confined_tools(), *alert_tools(NoAlerts()), *chat_tools(NoThread())))
 
 
 def test_shipped_files_have_no_problem() -> None:

@@ -720,6 +720,20 @@ def test_group_that_nobody_is_in_is_a_warning(tmp_path: Path) -> None:
     ]
 
 
+def test_an_empty_group_beside_people_who_can_decide_is_fine(tmp_path: Path) -> None:
+    """A policy may name a group that a small team has not, next to one that it has."""
+    files = {
+        "people.yaml": "people:\n  al: {name: Al, groups: [crew], token_env: T}\n",
+        "policies.yaml": "policies:\n"
+        "  - name: a\n    verdict: ask\n    match: {tool: service.*}\n"
+        "    approval: {approvers: {groups: [design, crew]}}\n",
+    }
+    assert [one for one in problems(tmp_path, files) if "design" in one] == []
+
+    files["policies.yaml"] = files["policies.yaml"].replace("design", "crewe")
+    assert any("did you mean" in one for one in problems(tmp_path, files))
+
+
 def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     """Problems of several files and kinds are listed together, in the order of the files."""
     files = {
@@ -817,7 +831,11 @@ def test_shipped_files_are_sound() -> None:
     assert writes[0].approval is not None
     assert writes[0].approval.quorum == 2
     assert _shipped("routes.yaml", RoutesFile).routes[-1].match == {}
-    assert _shipped("sources.yaml", SourcesFile).sources.keys() == {"alertmanager", "generic"}
+    assert _shipped("sources.yaml", SourcesFile).sources.keys() == {
+        "alertmanager",
+        "generic",
+        "support",
+    }
     assert _shipped("people.yaml", PeopleFile).people == {}
     assert _shipped("services.yaml", ServicesFile).services == {}
 

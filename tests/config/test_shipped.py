@@ -14,6 +14,7 @@ from agents.findings import OUTPUTS
 from agents.tool import Tool
 from agents.tools import confined_tools
 from agents.tools.alerts import AlertFacts, IncidentFacts, alert_tools
+from agents.tools.chat import chat_tools
 from config.catalogue import DEFAULTS, ToolSchema, check_catalogue
 from tests.config.test_docs import EXAMPLES
 
@@ -33,6 +34,15 @@ class NoAlerts:
         return None
 
 
+class NoThread:
+    """A poster that posts nowhere."""
+
+    async def post(
+        self, run_id: str, step_id: str, key: str, text: str, mentions: tuple[str, ...]
+    ) -> None:
+        """Do nothing."""
+
+
 def tool_schema(tool: Tool) -> ToolSchema:
     """Describe a tool as the catalogue wants to know it."""
     return ToolSchema(
@@ -43,7 +53,8 @@ def tool_schema(tool: Tool) -> ToolSchema:
 @pytest.fixture(scope="module")
 def tools() -> Mapping[str, ToolSchema]:
     """Give the schemas of every tool there is."""
-    return {tool.name: tool_schema(tool) for tool in (*confined_tools(), *alert_tools(NoAlerts()))}
+    every = (*confined_tools(), *alert_tools(NoAlerts()), *chat_tools(NoThread()))
+    return {tool.name: tool_schema(tool) for tool in every}
 
 
 @pytest.fixture(scope="module")
