@@ -27,11 +27,13 @@ TRUSTED_ORIGINS = frozenset({Origin.MESSAGE, Origin.API})
 
 
 class Suspended(Exception):
-    """The step cannot go on before a person decides or answers; `command` says what to ask."""
+    """The step goes on later: a person decides or answers, or others work; `command` says what."""
 
-    def __init__(self, command: c.RequestApproval | c.AskQuestion) -> None:
+    def __init__(
+        self, command: c.RequestApproval | c.AskQuestion | c.HandOff | c.RevisePlan
+    ) -> None:
         self.command = command
-        super().__init__("the step waits for a person")
+        super().__init__("the step goes on with others")
 
 
 class Denied(Exception):
@@ -176,9 +178,15 @@ async def trusted_texts(store: Store, rules: Rules, run: Run) -> list[str]:
     ]
     if run.goal.origin in TRUSTED_ORIGINS:
         plan_words.append(run.goal.text)  # What the requester wrote is theirs to say.
-    plan_words += [question.answer for question in run.questions.values() if question.answer]
+    plan_words += [
+        question.answer
+        for question in run.questions.values()
+        if question.answer and not question.options  # Options are an agent's words, not theirs.
+    ]
     trusted = [one.text for one in evidence.values() if one.is_trusted]
-    return [*rules.world.services, *plan_words, *trusted]
+    world = rules.world
+    names = (*world.services, *world.databases, *world.outlets)
+    return [*names, *plan_words, *trusted]
 
 
 def request(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import NoReturn, cast
 
 import structlog
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from agents import sandbox
 from agents.domain import Evidence, JsonObject, Step
@@ -49,7 +49,7 @@ from jobs.filling import StepError
 from jobs.journal import FencedOff, StepJournal, leg_of
 from jobs.patience import patiently, to_the_end
 from jobs.service import Runs
-from jobs.state import Approval, ApprovalStatus, Call, CallStatus, ProposedCall, Run
+from jobs.state import Approval, ApprovalStatus, Call, CallStatus, ProposedCall, Run, StepState
 from jobs.store import EvidenceFullError, Lease
 from jobs.summary import proposed
 
@@ -89,36 +89,41 @@ class StepCalls:
         self._state = run.steps[step.id]
         self._journal = journal
 
-    async def call(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
+    async def call(
+        self, call_id: str, tool: Tool, args: JsonObject, *, is_retried: bool = True
+    ) -> CallOutcome:
         """Return the call's outcome, from the record if it already has one.
 
-        Raises Suspended, Denied, FencedOff, OutOfTime, TransientError. Other errors of the tool
-        are part of the outcome.
+        Raises Suspended, Denied, FencedOff, OutOfTime and, as long as the step has tries left for
+        it (and `is_retried`), TransientError. Other errors of the tool are part of the outcome.
         """
         if name := secret_argument(args, self._rules.secrets):
             return _failed(refusal(tool.name, name))
         if tool.effect is Effect.WRITES:
             return await self._write(call_id, tool, args)
-        return await self._read(call_id, tool, args)
+        return await self._read(call_id, tool, args, is_retried=is_retried)
 
-    async def _read(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
+    async def _read(
+        self, call_id: str, tool: Tool, wanted: JsonObject, *, is_retried: bool
+    ) -> CallOutcome:
         key = f"{leg_of(self._state)}/{call_id}#{self._state.tries}"
         entry = await self._journal.get(key)
         if entry is not None:
-            return await self._recall(entry)
+            return _edited(await self._recall(entry), wanted, entry.get("args"))
+        args = wanted
         try:
             args, _ = await self._permitted(self._key(call_id), tool, args)
             self._require_time()
             result = await self._run_tool(tool, args, "")
             outcome = await self._keep(call_id, tool, args, result)
         except TransientError as error:
-            if self._state.tries < self._step.retries.times:
+            if is_retried and self._state.tries < self._step.retries.times:
                 raise
             outcome = _failed(str(error))  # No try is left: whoever asked can go on without it.
         except (ToolError, EvidenceFullError) as error:
             outcome = _failed(str(error))
         await self._remember(key, tool, args, outcome)
-        return outcome
+        return _edited(outcome, wanted, args)
 
     async def _remember(self, key: str, tool: Tool, args: JsonObject, outcome: CallOutcome) -> None:
         entry: JsonObject = {
@@ -133,17 +138,22 @@ class StepCalls:
 
     async def _recall(self, entry: JsonObject) -> CallOutcome:
         evidence_id = str(entry.get("evidence_id", ""))
-        stored = await patiently(lambda: self._runs.store.evidence(self._run.id))
-        evidence = stored.get(evidence_id)
         return CallOutcome(
             output=cast("JsonObject | None", entry.get("output")),
             evidence_id=evidence_id,
-            text=evidence.text if evidence else "",
+            text=await self._text_of(evidence_id),
             error=str(entry.get("error", "")),
         )
 
-    async def _write(self, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
-        key = self._key(call_id)
+    async def _text_of(self, evidence_id: str) -> str:
+        if not evidence_id:
+            return ""
+        stored = await patiently(lambda: self._runs.store.evidence(self._run.id))
+        evidence = stored.get(evidence_id)
+        return evidence.text if evidence else ""
+
+    async def _write(self, call_id: str, tool: Tool, wanted: JsonObject) -> CallOutcome:
+        key, args = self._key(call_id), wanted
         known = self._run.calls.get(key)
         if known is not None and known.tool != tool.name:
             raise StepError(
@@ -151,7 +161,8 @@ class StepCalls:
                 "agent does was changed meanwhile, so start a new run"
             )
         if known is not None and known.status in _ENDED:
-            return _outcome_of(known)
+            outcome = _outcome_of(known, await self._text_of(known.evidence_id))
+            return _edited(outcome, wanted, known.args)
         if known is not None and known.status is CallStatus.INTENDED:
             args, approved_by = known.args, known.approval_id
             if not honours_key(tool, self._context(self._tool_key(key)), args):
@@ -172,7 +183,7 @@ class StepCalls:
                 approval_id=approved_by,
             )
         )
-        return await self._act(key, call_id, tool, args)
+        return _edited(await self._act(key, call_id, tool, args), wanted, args)
 
     async def _act(self, key: str, call_id: str, tool: Tool, args: JsonObject) -> CallOutcome:
         try:
@@ -277,12 +288,8 @@ class StepCalls:
         self._run = await patiently(lambda: self._runs.send(self._run.id, command))
 
     def _key(self, call_id: str) -> str:
-        """Return the call's name in the run; a fallback agent's calls are not the first agent's."""
-        return call_key(self._step.id, *self._in_place_of_first(), call_id)
-
-    def _in_place_of_first(self) -> tuple[str, ...]:
-        first, leg = self._step.agent, leg_of(self._state)
-        return (leg,) if first and leg != first else ()
+        """Return the call's name in the run."""
+        return own_key(self._step, self._state, call_id)
 
     def _tool_key(self, key: str) -> str:
         return f"{self._run.id}/{key}"
@@ -316,7 +323,9 @@ class StepCalls:
         self, call_id: str, tool: Tool, args: JsonObject, result: ToolResult
     ) -> CallOutcome:
         evidence = Evidence(
-            id="-".join(("ev", self._step.id, *self._in_place_of_first(), call_id)),
+            id="-".join(
+                ("ev", self._step.id, *_in_place_of_first(self._step, self._state), call_id)
+            ),
             run_id=self._run.id,
             step_id=self._step.id,
             tool=tool.name,
@@ -342,6 +351,23 @@ class StepCalls:
         )
 
 
+def own_key(step: Step, state: StepState, call_id: str) -> str:
+    """Return a call's name in the run; a fallback agent's calls are not the first agent's."""
+    return call_key(step.id, *_in_place_of_first(step, state), call_id)
+
+
+def _in_place_of_first(step: Step, state: StepState) -> tuple[str, ...]:
+    first, leg = step.agent, leg_of(state)
+    return (leg,) if first and leg != first else ()
+
+
+def _edited(outcome: CallOutcome, wanted: JsonObject, ran: JsonValue) -> CallOutcome:
+    """Return the outcome with the arguments that ran, if they are not those that were wanted."""
+    if not isinstance(ran, dict) or ran == wanted:
+        return outcome
+    return replace(outcome, args=ran)
+
+
 def honours_key(tool: Tool, context: ToolContext, args: JsonObject) -> bool:
     """Whether the call, repeated with its key, acts once."""
     if not callable(tool.honours_key):
@@ -356,12 +382,12 @@ def _failed(error: str) -> CallOutcome:
     return CallOutcome(output=None, evidence_id="", text="", error=redact(error))
 
 
-def _outcome_of(call: Call) -> CallOutcome:
+def _outcome_of(call: Call, text: str) -> CallOutcome:
     if call.status is CallStatus.SUCCEEDED:
         return CallOutcome(
             output=cast("JsonObject | None", call.result),
             evidence_id=call.evidence_id,
-            text="",
+            text=text,
             error="",
         )
     return _failed(call.error or f"the call {call.status}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import structlog
@@ -12,29 +13,32 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from agents import claims
 from agents.domain import Answer, JsonObject, Step
+from agents.loop import UnsolvedError, reserve_of
 from agents.models.port import NoModelError
 from agents.redact import redact
 from agents.reports import CallOutcome
-from agents.runbook import NoRunbookError, RunbookCallError, follow
+from agents.runbook import CallTool, NoRunbookError, RunbookCallError, follow
 from agents.tool import Effect, Toolbox, ToolError
 from config.expressions import ExpressionError
 from config.specs import AgentSpec, BudgetsSpec, WorkflowSpec
 from jobs import commands as c
 from jobs import gates
-from jobs.agent_step import solve_step
+from jobs.agent_step import Worked, solve_step
 from jobs.asking import about_unknown
 from jobs.broker import Ticket
 from jobs.calling import Denied, FencedOff, OutOfTime, Rules, StepCalls, Suspended
 from jobs.commands import Refusal, Refused
 from jobs.filling import StepError, checked, filled, given, tool_of
 from jobs.journal import StepJournal
+from jobs.modelling import NoModels
 from jobs.observe import report_error
 from jobs.patience import patiently
+from jobs.remembering import cited_runs, with_earlier
 from jobs.run import MAX_LOSSES
 from jobs.service import Runs, UnknownRunError
 from jobs.state import Run
 from jobs.store import ConflictError, Lease, StoreUnavailableError
-from jobs.summary import proposed, variables
+from jobs.summary import proposed, remarks, variables
 from jobs.supervising import supervise_step
 from jobs.thinking import Models, StoppedAtBudget, Thinking
 from jobs.workbench import Workbench
@@ -49,6 +53,7 @@ NOTE_AFTER_S = 1.0
 """A call that takes longer than this is named on the card; each note is one more commit."""
 MAX_ANSWER_CHARS = 4_000
 ANSWER = TypeAdapter(Answer)
+NO_MODELS = NoModels()
 
 
 class Executor:
@@ -78,7 +83,7 @@ class Executor:
         self._clock = clock
         self._worker = worker
         self._renew_s = renew_s
-        self._models = models
+        self._models = models or NO_MODELS
         self._workflows = workflows or {}
         self._budgets = budgets or BudgetsSpec()
         self._held: dict[Lease, asyncio.Task[None]] = {}
@@ -211,10 +216,12 @@ class Executor:
         try:
             async with limit:
                 await self._require_survivable(run, lease)
-                output = await self._output(run, step, lease, deadline)
-                if step.id == run.plan.answer:
-                    output = await self._with_checked_claims(run, output)
-            return c.FinishStep(step_id, attempt, checked(output, self._schema(run, step)))
+                worked = await self._output(run, step, lease, deadline)
+                output = worked.output
+                if run.gives_answer(step.id):
+                    output = await self._with_checked_claims(run, worked)
+            output = checked(output, self._schema(run, step))
+            return c.FinishStep(step_id, attempt, output, redact(worked.remark))
         except Suspended as suspended:
             return suspended.command
         except Denied as denied:
@@ -227,7 +234,7 @@ class Executor:
             return c.FailStep(step_id, attempt, refusal.sentence, may_retry=False)
         except (StepError, ExpressionError, NoRunbookError, NoModelError, StoppedAtBudget) as error:
             return c.FailStep(step_id, attempt, redact(str(error)), may_retry=False)
-        except (ToolError, RunbookCallError) as error:
+        except (ToolError, RunbookCallError, UnsolvedError) as error:
             return c.FailStep(step_id, attempt, redact(str(error)))
         except Exception as error:
             if isinstance(error, OutOfTime) or limit.expired():
@@ -238,27 +245,35 @@ class Executor:
             text = f"a bug in Muster or a tool ({type(error).__name__}): {error}"
             return c.FailStep(step_id, attempt, redact(text), may_retry=False)
 
-    async def _output(self, run: Run, step: Step, lease: Lease, deadline: float) -> JsonValue:
+    async def _output(self, run: Run, step: Step, lease: Lease, deadline: float) -> Worked:
         step = filled(step, variables(run, step))
         store, rules, now = self._runs.store, self._rules, self._clock()
         if step.approval:
             gates.ask_for_step(rules, run, step, lease, now)
         if step.approves:
-            return await gates.pass_gate(store, rules, self._toolbox, run, step, lease, now)
+            passed = await gates.pass_gate(store, rules, self._toolbox, run, step, lease, now)
+            return Worked(passed)
         journal = StepJournal(store, lease)
-        calls = StepCalls(self._runs, rules, run, step, lease, self._clock, deadline, journal)
         if step.tool:
-            return await self._tool_step(step, calls, lease)
+            calls = StepCalls(self._runs, rules, run, step, lease, self._clock, deadline, journal)
+            return Worked(await self._tool_step(step, calls, lease))
         agent = self._agent(run.steps[step.id].agent)
-        has_model = self._models is not None and self._models.offers(agent.model or "")
+        has_model = agent.model is not None and self._models.offers(agent.model)
 
-        async def call_tool(call_id: str, tool: str, args: JsonObject) -> CallOutcome:
-            if tool not in agent.tools:
-                raise StepError(f"agent {agent.name} may not use {tool}")
-            async with self._noted(lease, call_id, tool, args):
-                return await calls.call(call_id, tool_of(self._toolbox, tool), args)
+        def calling(until: float, *, is_retried: bool) -> CallTool:
+            calls = StepCalls(self._runs, rules, run, step, lease, self._clock, until, journal)
 
-        if self._models is not None and (has_model or agent.supervises):
+            async def call_tool(call_id: str, tool: str, args: JsonObject) -> CallOutcome:
+                if tool not in agent.tools:
+                    raise StepError(f"agent {agent.name} may not use {tool}")
+                found = tool_of(self._toolbox, tool)
+                async with self._noted(lease, call_id, tool, args):
+                    return await calls.call(call_id, found, args, is_retried=is_retried)
+
+            return call_tool
+
+        remark = ""
+        if has_model or agent.supervises:
             model = self._models.for_run(run)
             bench = Workbench(
                 runs=self._runs,
@@ -273,18 +288,22 @@ class Executor:
                 lease=lease,
                 journal=journal,
                 thinking=Thinking(self._runs, run, lease, journal, model, self._clock),
-                call_tool=call_tool,
+                # They end a little earlier, so that a model can still say what it has by then.
+                call_tool=calling(deadline - reserve_of(step.timeout_s), is_retried=False),
                 clock=self._clock,
+                deadline=deadline,
             )
             if agent.supervises:
-                return await supervise_step(bench)
+                return Worked(await supervise_step(bench))
             try:
                 return await solve_step(bench)
             except NoModelError as error:
                 if agent.runbook is None:
                     raise
                 log.warning("model_unreachable", agent=agent.name, reason=str(error))
-        return await follow(agent, step.inputs, call_tool)
+                remark = f"no model answered, so {agent.title} followed its runbook"
+        call_tool = calling(deadline, is_retried=True)
+        return Worked(await follow(agent, step.inputs, call_tool), remark)
 
     @contextlib.asynccontextmanager
     async def _noted(
@@ -332,16 +351,25 @@ class Executor:
         """Send a command, waiting for a store that is away: an outcome must not be lost."""
         return await patiently(lambda: self._runs.send(run_id, command))
 
-    async def _with_checked_claims(self, run: Run, output: JsonValue) -> JsonValue:
-        """Strike what the run's answer claims without its evidence."""
+    async def _with_checked_claims(self, run: Run, worked: Worked) -> JsonValue:
+        """Strike what the run's answer claims without its evidence; say how it came about."""
+        output = worked.output
         if isinstance(output, str):
             output = {"headline": output[:MAX_ANSWER_CHARS]}
         try:
             answer = ANSWER.validate_python(output)
         except ValidationError as error:
             raise StepError(f"its output is not an answer: {error.errors()[0]['msg']}") from error
-        evidence = await patiently(lambda: self._runs.store.evidence(run.id))
-        return cast(JsonValue, ANSWER.dump_python(claims.check(answer, evidence), mode="json"))
+        store = self._runs.store
+        run = await patiently(lambda: self._runs.get(run.id))  # With what this step has spent.
+        own = await patiently(lambda: store.evidence(run.id))
+        evidence = await with_earlier(store, run, own, cited_runs(answer))
+        answer = claims.check(answer, evidence)
+        said = dict.fromkeys((*answer.missing, *remarks(run), worked.remark))
+        answer = replace(
+            answer, used_model=run.spent.calls > 0, missing=tuple(one for one in said if one)
+        )
+        return cast(JsonValue, ANSWER.dump_python(answer, mode="json"))
 
 
 def _is_being_cancelled() -> bool:

@@ -52,4 +52,9 @@ class StepJournal:
 
 def leg_of(state: StepState) -> str:
     """Return who works on the step, told apart from their earlier turn at it by the hops since."""
-    return f"{state.agent}~{len(state.hops)}" if state.hops else state.agent
+    return leg_name(state.agent, len(state.hops))
+
+
+def leg_name(agent: str, hops: int) -> str:
+    """Return the name of an agent's turn at a step that was passed on so often before it."""
+    return f"{agent}~{hops}" if hops else agent

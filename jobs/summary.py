@@ -146,13 +146,22 @@ def _speaks_of_run(step: Step) -> bool:
     return any(path[0] == "run" for path in used)
 
 
-def missing(run: Run) -> tuple[str, ...]:
-    """Return a sentence for each step that failed or was stopped."""
+def missing(run: Run, prefix: str = "") -> tuple[str, ...]:
+    """Return a sentence for each step (whose id begins so) that failed or was stopped."""
     words: Mapping[Status, str] = {Status.FAILED: "failed", Status.CANCELLED: "was stopped"}
     return tuple(
         f"{step.title} {words[state.status]}" + (f": {state.error}" if state.error else "")
         for step in run.all_steps()
-        if (state := run.steps[step.id]).status in words
+        if step.id.startswith(prefix) and (state := run.steps[step.id]).status in words
+    )
+
+
+def remarks(run: Run) -> tuple[str, ...]:
+    """Return what people should know of how steps came to their outputs."""
+    return tuple(
+        f"{step.title}: {state.reason}"
+        for step in run.all_steps()
+        if (state := run.steps[step.id]).status is Status.SUCCEEDED and state.reason
     )
 
 

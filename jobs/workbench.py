@@ -39,3 +39,5 @@ class Workbench:
     thinking: Thinking
     call_tool: CallTool
     clock: Callable[[], float]
+    deadline: float
+    """When the step's time is up, in the time of the event loop."""
