@@ -12,7 +12,8 @@ from typing import Protocol
 import structlog
 from pydantic import ValidationError
 
-from agents.domain import Evidence, JsonObject
+from agents.domain import Evidence, JsonObject, Moment, ThreadRef
+from agents.redact import redact
 from agents.sandbox import check_arguments
 from agents.secret_args import secret_argument
 from agents.tool import Toolbox, ToolContext, ToolRetry, UnknownToolError
@@ -29,6 +30,7 @@ from jobs.commands import (
     NoteRefusal,
     Refusal,
     Refused,
+    Signal,
     StopRun,
 )
 from jobs.incident_store import IncidentStore
@@ -54,8 +56,10 @@ LOADS_AT_ONCE = 16
 class Takes(Protocol):
     """What Desk needs of `bot.intake.Intake`."""
 
-    async def submit(self, text: str, person: Person, channel: str, key: str) -> Submission:
-        """Turn a typed goal into a run; the same key gives the same run."""
+    async def submit(
+        self, text: str, person: Person, channel: str, key: str, thread: ThreadRef | None = None
+    ) -> Submission:
+        """Turn a typed goal into a run (in a thread of its own); the same key gives the same."""
 
     async def deliver(self, source_name: str, body: bytes) -> Receipt:
         """Take in one webhook delivery; BadDeliveryError when it cannot be read."""
@@ -65,8 +69,8 @@ class Takes(Protocol):
 class Outcome:
     """What a click led to.
 
-    `kind` is approved, recorded, denied, edited, answered, stopping, acknowledged, or the value of
-    a Refusal;
+    `kind` is approved, recorded, denied, edited, answered, stopping, acknowledged (of a message
+    also heard, noted and started), or the value of a Refusal;
     `field_errors` says which arguments of an edit are wrong, by field (`""`: the whole).
     """
 
@@ -111,10 +115,34 @@ class Desk:
         self.present = presenter
         self.store = runs.store
 
-    async def goal(self, text: str, person: Person, channel: str, key: str = "") -> Submission:
+    async def goal(
+        self,
+        text: str,
+        person: Person,
+        channel: str,
+        key: str = "",
+        thread: ThreadRef | None = None,
+    ) -> Submission:
         """Take a typed goal; the same key (made unique to the person) gives the same run."""
-        key = f"goal:{person.id}:{key or uuid.uuid4().hex}"
-        return await self._intake.submit(text.strip()[:MAX_GOAL_CHARS], person, channel, key)
+        key = goal_key(person, key or uuid.uuid4().hex)
+        text = text.strip()[:MAX_GOAL_CHARS]
+        return await self._intake.submit(text, person, channel, key, thread)
+
+    def clean(self, text: str) -> str:
+        """Return what a person wrote without its secrets, to be kept and shown."""
+        return redact(text.strip(), self._rules.secrets)
+
+    async def tell(self, run_id: str, moment: Moment) -> Run | None:
+        """Tell a run what was said or happened; None when there is no such run."""
+        try:
+            return await self._runs.send(run_id, Signal(moment))
+        except (UnknownRunError, Refused):
+            return None
+
+    async def runs_in(self, thread: ThreadRef) -> list[Run]:
+        """Return the newest runs of a thread, the newest first."""
+        ids = await self.store.runs_of_thread(thread)
+        return (await self._load_all(ids))[::-1]
 
     async def deliver(self, source: str, body: bytes) -> Receipt:
         """Take in one delivery of an alert source."""
@@ -187,7 +215,10 @@ class Desk:
         run = next((run for run in runs if run is not None and question_id in run.questions), None)
         if run is None:
             return _unknown(f"There is no question {question_id} in a run that is going on.")
-        command = AnswerQuestion(question_id, person, answer.strip()[:MAX_ANSWER_CHARS])
+        answer = self.clean(answer)
+        if problem := answer_objection(answer):
+            return Outcome(Refusal.INVALID.value, problem, run)
+        command = AnswerQuestion(question_id, person, answer)
         try:
             run = await self._runs.send(run.id, command)
         except Refused as refused:
@@ -333,6 +364,20 @@ class Desk:
             return await self._runs.send(run_id, command)
         except Refused:
             return await self.run(run_id)
+
+
+def goal_key(person: Person, key: str) -> str:
+    """Return what tells a person's goal from every other."""
+    return f"goal:{person.id}:{key}"
+
+
+def answer_objection(answer: str) -> str:
+    """Return why a text cannot be taken as an answer; empty when it can."""
+    if not answer:
+        return "Write an answer first."
+    if len(answer) > MAX_ANSWER_CHARS:
+        return f"An answer has at most {MAX_ANSWER_CHARS:,} characters; this has {len(answer):,}."
+    return ""
 
 
 def obstacle(run: Run, approval: Approval, person: Person) -> str:

@@ -49,6 +49,7 @@ from jobs.state import (
 )
 
 MAX_TITLE_CHARS = 80
+MAX_GOAL_TITLE_CHARS = 120
 MAX_NOTE_CHARS = 200
 MAX_REASON_CHARS = 500
 NOT_NEEDED = "not needed:"
@@ -75,6 +76,14 @@ class Presenter:
     def incident_view(self, incident: Incident) -> IncidentView:
         """Return an incident as shown."""
         return incident_view(incident)
+
+    def agent_title(self, name: str) -> str:
+        """Return an agent's title; of one that the catalogue does not know, its name."""
+        return agent_title(name, self._catalogue)
+
+    def has_supervisor(self, run: Run) -> bool:
+        """Say whether somebody plans the run as it goes, and hears what people write."""
+        return any(is_planner(run, step.id, self._catalogue.agents) for step in run.plan.steps)
 
     def examples(self) -> tuple[str, ...]:
         """Return goals that people may type, as the workflows give them."""
@@ -218,7 +227,7 @@ def _claim(reason: Reason) -> Claim:
 def run_title(run: Run, catalogue: Catalogue) -> str:
     """Return a short name for the run: its workflow and what it is about, else its goal."""
     if not run.plan.workflow:
-        return one_line(run.goal.text, MAX_TITLE_CHARS)
+        return one_line(run.goal.text, MAX_GOAL_TITLE_CHARS)
     workflow = catalogue.workflows.get(run.plan.workflow)
     name = workflow.title if workflow else run.plan.workflow
     about = ", ".join(str(value) for value in run.goal.inputs.values() if isinstance(value, str))

@@ -16,7 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from bot.web.api import approvals, goals, health, incidents, runs, webhooks
+from bot.conversation import Conversation
+from bot.web.api import approvals, goals, health, incidents, runs, threads, webhooks
 from bot.web.console import forms, login, pages
 from bot.web.console.frame import plain_page
 from bot.web.console.render import STATIC, Templates
@@ -93,7 +94,7 @@ def create_app(deps: WebDeps) -> FastAPI:
         ],
     )
     app.state.live = web.live
-    for resource in (webhooks, goals, runs, approvals, incidents, health):
+    for resource in (webhooks, goals, threads, runs, approvals, incidents, health):
         app.include_router(resource.router(web))
     for part in (login, forms, pages):
         app.include_router(part.router(web, templates))
@@ -112,6 +113,7 @@ def _web(deps: WebDeps) -> Web:
         live=Live(deps.console, deps.desk.store, metrics.streams.set),
         metrics=metrics,
         login_limit=FailureLimit(deps.clock),
+        conversation=Conversation(deps.desk, deps.clock),
     )
 
 

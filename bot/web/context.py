@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.conversation import Conversation
 from bot.web.deps import WebDeps
 from bot.web.live import Live
 from bot.web.metrics import Metrics
@@ -22,3 +23,4 @@ class Web:
     live: Live
     metrics: Metrics
     login_limit: FailureLimit
+    conversation: Conversation

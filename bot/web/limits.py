@@ -32,5 +32,6 @@ EXAMPLES_SHOWN = 6
 RUNS_LISTED = 50
 INCIDENTS_LISTED = 50
 LOG_LINES_SHOWN = 500
+TURNS_SHOWN = 200
 RUNS_COUNTED = 200
 """How many of the newest runs /metrics counts by status."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from bot.conversation import MAX_MESSAGE_CHARS
 from bot.desk import MAX_ANSWER_CHARS, MAX_COMMENT_CHARS, MAX_GOAL_CHARS, MAX_REASON_CHARS
 from bot.views import AnswerView, ApprovalView, IncidentView, RunView
 from config.specs import Name
@@ -50,6 +51,21 @@ class GoalAccepted(BaseModel):
 
     run_id: str
     sentence: str
+    url: str
+
+
+class MessageRequest(Request):
+    """What somebody writes in a thread."""
+
+    text: str = Field(min_length=1, max_length=MAX_MESSAGE_CHARS)
+
+
+class MessageTaken(BaseModel):
+    """What a message led to, and the run that it is about: stopped, answered, told or started."""
+
+    outcome: str
+    sentence: str
+    run_id: str
     url: str
 
 

@@ -21,6 +21,7 @@ from bot.web.guards import Guards
 from bot.web.limits import MAX_IDEMPOTENCY_KEY_CHARS
 from bot.web.sessions import Session
 from bot.web.show.fields import FieldError, read
+from bot.web.talk import say
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,26 @@ def router(web: Web, templates: Templates) -> APIRouter:
         thread = run.goal.thread
         address = f"/c/{quote(thread.channel, safe='')}/{quote(thread.id, safe='')}"
         return _go(request, address)
+
+    @routes.post("/threads/{thread_id}/messages")
+    async def message(
+        thread_id: str, request: Request, session: Session = Depends(guards.form)
+    ) -> Response:
+        form = await request.form()
+        text = _text(form, "text")
+        key = f"form:{_text(form, 'key')[:MAX_IDEMPOTENCY_KEY_CHARS]}"
+        said = await say(web, thread_id, text, session.person, key)
+        if not _is_htmx(request):
+            return await _say(request, said.outcome, said.choices)
+        html = Parts(web, templates, session).render(
+            "_reply.html",
+            thread_id=thread_id,
+            outcome=said.outcome,
+            choices=said.choices,
+            text=text if said.outcome.is_refusal else "",
+        )
+        target = f"#reply-{dom(thread_id)}"
+        return HTMLResponse(html, headers={"HX-Retarget": target, "HX-Reswap": "outerHTML"})
 
     @routes.post("/approvals/{approval_id}")
     async def decide(

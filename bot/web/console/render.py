@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agents.domain import Finding
+from bot.conversation import MAX_MESSAGE_CHARS
+from bot.desk import MAX_ANSWER_CHARS
 from bot.views import ApprovalView, CallView
 from bot.web.show import calls, claims, fields, graph, quoting, words
-from bot.web.show.steps import step_time
+from bot.web.show.evidence import evidence_path
+from bot.web.show.plan import done_of
+from bot.web.show.steps import step_time, waits_for
 from jobs.approvals import ALREADY_COUNTED
 
 WEB = Path(__file__).parent.parent
@@ -27,6 +32,21 @@ FINDINGS = {
     Finding.REPORT: "Report",
     Finding.FAILED: "No answer",
 }
+
+
+QUESTION_WORDS = {
+    "input": "question",
+    "outcome": "unknown outcome",
+    "budget": "budget",
+    "plan": "before it starts",
+    "review": "review",
+}
+"""What a question is about, by its kind."""
+
+
+def fresh_key() -> str:
+    """Return a key that makes sending one form twice harmless."""
+    return secrets.token_urlsafe(12)
 
 
 def dom(text: str) -> str:
@@ -77,6 +97,7 @@ class Templates:
             json_text=words.json_text,
             percent=words.percent,
             plural=words.plural,
+            waits_for=waits_for,
         )
         self._environment.globals.update(
             FINDINGS=FINDINGS,
@@ -86,6 +107,12 @@ class Templates:
             quoted_lines=quoting.lines,
             stamp=stamp,
             ALREADY_COUNTED=ALREADY_COUNTED,
+            MAX_ANSWER_CHARS=MAX_ANSWER_CHARS,
+            MAX_MESSAGE_CHARS=MAX_MESSAGE_CHARS,
+            QUESTION_WORDS=QUESTION_WORDS,
+            evidence_path=evidence_path,
+            fresh_key=fresh_key,
+            done_of=done_of,
             static_version=static_version(),
         )
 

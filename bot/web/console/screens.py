@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agents.domain import Evidence, Step
+from agents.domain import Evidence, Step, ThreadRef
 from bot.desk import Desk, OpenApproval, obstacle
+from bot.platforms.console.adapter import NAME
 from bot.platforms.console.store import Message
-from bot.views import RunView
+from bot.views import RunView, StepView
 from bot.web.console.render import Templates
 from bot.web.context import Web
 from bot.web.errors import WebError
@@ -24,13 +25,17 @@ from bot.web.limits import (
     LOG_LINES_SHOWN,
     RUNS_LISTED,
     THREADS_LISTED,
+    TURNS_SHOWN,
 )
 from bot.web.live import EVERYTHING, Thing
 from bot.web.sessions import Session
-from bot.web.show import graph, log, spans
+from bot.web.show import log, spans
+from bot.web.show.plan import draw_plan
+from bot.web.show.turns import Turn, turns
 from config.expressions import ExpressionError, fill
 from jobs.questions import may_answer
 from jobs.state import TERMINAL, Person, Run, Status
+from jobs.store import StoredEvent
 from jobs.summary import variables
 
 Blocks = dict[str, str]
@@ -297,6 +302,7 @@ class StepDetail:
     """A step as the run page shows it."""
 
     step: Step
+    view: StepView | None
     state: Any
     inputs: Any
     evidence: tuple[Evidence, ...]
@@ -313,6 +319,7 @@ class RunScreen:
     def __init__(self, parts: Parts, run_id: str) -> None:
         self._parts = parts
         self._run_id = run_id
+        self._thread: ThreadRef | None = None
         self.title = "Run"
 
     def concerns(self, things: set[Thing]) -> bool:
@@ -333,26 +340,33 @@ class RunScreen:
         now = self._parts.web.deps.clock()
         end = now if run.ended_at is None else run.ended_at
         steps = run.all_steps()
-        drawing = graph.draw(
-            {step.id: step.needs for step in run.plan.steps},
-            {step.id: step.after for step in run.plan.steps},
-        )
+        self._thread = run.goal.thread
+        drawing = draw_plan(run, view.planner.id if view.planner else "")
         entries = log.entries(stored)
         refused = await obstacles(self._parts, view, run)
         return {
             "run-head": render("_run_head.html", run=run, view=view),
             "run-card": render("_run_card.html", view=view, obstacles=refused),
             "run-answer": render("_run_answer.html", answer=answer),
-            "run-graph": render("_graph.html", drawing=drawing, run=run, size=_NODE),
+            "run-graph": render(
+                "_graph.html", drawing=drawing, steps={step.id: step for step in steps}, run=run
+            ),
+            "run-revisions": render("_revisions.html", revisions=view.revisions),
+            "run-turns": render("_turns.html", spent=view.spent, turns=self._turns(run, stored)),
             "run-gantt": render(
                 "_gantt.html",
                 run=run,
                 steps=steps,
+                depths=_depths(view),
                 end=end,
                 bars=spans.bars(spans.spans(item.event for item in stored), run.started_at, end),
                 ticks=_ticks(end - run.started_at),
             ),
-            "run-steps": render("_steps.html", run=run, details=_details(run, evidence, entries)),
+            "run-steps": render(
+                "_steps.html",
+                run=run,
+                details=_details(run, view, evidence, entries),
+            ),
             "run-log": render(
                 "_log.html",
                 entries=entries[-LOG_LINES_SHOWN:],
@@ -367,10 +381,21 @@ class RunScreen:
 
     def context(self) -> Mapping[str, Any]:
         """See `Screen.context`."""
-        return {"run_id": self._run_id}
+        is_here = self._thread is not None and self._thread.platform == NAME
+        thread_id = self._thread.id if self._thread is not None and is_here else ""
+        return {"run_id": self._run_id, "thread_id": thread_id}
+
+    def _turns(self, run: Run, stored: list[StoredEvent]) -> list[Turn]:
+        """Return the newest model calls."""
+        present = self._parts.desk.present
+        titles = {step.id: step.title for step in run.all_steps()}
+        found = turns(stored, lambda key: titles.get(key, key), present.agent_title)
+        return found[-TURNS_SHOWN:]
 
 
-_NODE = {"width": graph.NODE_WIDTH, "height": graph.NODE_HEIGHT}
+def _depths(view: RunView) -> dict[str, int]:
+    """Return how far in each step stands, the run's own supervisor being outermost."""
+    return {step.id: step.depth + (view.planner is not None) for step in view.steps}
 
 
 def _ticks(seconds: float) -> list[tuple[float, float]]:
@@ -381,11 +406,13 @@ def _ticks(seconds: float) -> list[tuple[float, float]]:
 
 
 def _details(
-    run: Run, evidence: Mapping[str, Evidence], entries: list[log.Entry]
+    run: Run, view: RunView, evidence: Mapping[str, Evidence], entries: list[log.Entry]
 ) -> list[StepDetail]:
+    views = {one.id: one for one in (*view.steps, *((view.planner,) if view.planner else ()))}
     return [
         StepDetail(
             step=step,
+            view=views.get(step.id),
             state=run.steps[step.id],
             inputs=_inputs(run, step),
             evidence=tuple(item for item in evidence.values() if item.step_id == step.id),

@@ -1,10 +1,13 @@
-"""Draw a plan from left to right: each step one layer after the last step it waits for."""
+"""Draw a plan from left to right: each step one layer after the last step it waits for.
+
+A step that planned others is a group: a frame with its own plan drawn inside.
+"""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -16,6 +19,9 @@ GAP_X = 25
 """Seven layers of steps fit beside each other on a page of ordinary width."""
 GAP_Y = 14
 MARGIN = 8
+HEADER_HEIGHT = 38
+"""Room for a group's name and state above its plan."""
+HEADER_CHAR_WIDTH = 7
 NAME_CHARS = 16
 NAME_LINES = 2
 SWEEPS = 4
@@ -23,6 +29,9 @@ SWEEPS = 4
 
 Pair = tuple[str, str]
 """A step and one that waits for it."""
+Size = tuple[int, int]
+"""Width and height in pixels."""
+BOX: Size = (NODE_WIDTH, NODE_HEIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +41,34 @@ class Node:
     id: str
     x: int
     y: int
+    width: int = NODE_WIDTH
+    height: int = NODE_HEIGHT
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line from a step to one that waits for it; `is_soft` when any end of it will do."""
+    """A line from a step to one that waits for it; `is_soft` when any end of it will do.
+
+    `x` and `y` say where the drawing that `path` belongs to begins.
+    """
 
     source: str
     target: str
     path: str
     is_soft: bool
+    x: int = 0
+    y: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A graph ready to be drawn, in pixels."""
+    """A graph ready to be drawn, in pixels; `groups` frame the plans that steps made."""
 
     width: int
     height: int
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    groups: tuple[Node, ...] = ()
 
 
 def layers(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
@@ -122,29 +139,75 @@ def untangle(ordered: Sequence[Sequence[str]], pairs: Sequence[Pair]) -> list[li
 
 
 def draw(
-    needs: Mapping[str, Sequence[str]], soft: Mapping[str, Sequence[str]] | None = None
+    needs: Mapping[str, Sequence[str]],
+    soft: Mapping[str, Sequence[str]] | None = None,
+    sizes: Mapping[str, Size] | None = None,
 ) -> Drawing:
-    """Return where to draw each step; `soft` are the steps that only have to have ended."""
-    soft = soft or {}
+    """Return where to draw each step; `soft` are the steps that only have to have ended.
+
+    `sizes` are those of steps that are larger than a box.
+    """
+    soft, sizes = soft or {}, sizes or {}
     both = {step: (*wanted, *soft.get(step, ())) for step, wanted in needs.items()}
     ordered = layers(both)
     pairs = reduced([(n, step) for step, wanted in both.items() for n in wanted if n in both])
     ways = _with_lanes(ordered, pairs)
     rows = untangle(ordered, [pair for way in ways.values() for pair in pairwise(way)])
-    tallest = max((_height(row, both) for row in rows), default=0)
-    at: dict[str, tuple[int, int]] = {}
-    for column, row in enumerate(rows):
-        y = MARGIN + (tallest - _height(row, both)) // 2
+    size = {step: sizes.get(step, BOX) for step in both}
+    widths = [max(size[step][0] if step in size else 0 for step in row) for row in rows]
+    tallest = max((_height(row, size) for row in rows), default=0)
+    at: dict[str, _Stop] = {}
+    x = MARGIN
+    for row, column_width in zip(rows, widths, strict=True):
+        y = MARGIN + (tallest - _height(row, size)) // 2
         for step in row:
-            at[step] = (MARGIN + column * (NODE_WIDTH + GAP_X), y)
-            y += (NODE_HEIGHT if step in both else LANE_HEIGHT) + GAP_Y
-    width = 2 * MARGIN + len(rows) * NODE_WIDTH + max(0, len(rows) - 1) * GAP_X
+            width, height = size.get(step, (column_width, LANE_HEIGHT))
+            at[step] = _Stop(x, y, width, height, x + column_width)
+            y += height + GAP_Y
+        x += column_width + GAP_X
     edges = tuple(
         Edge(source, target, _path([at[stop] for stop in way]), source not in needs[target])
         for (source, target), way in ways.items()
     )
-    nodes = tuple(Node(step, *at[step]) for row in rows for step in row if step in both)
-    return Drawing(width, 2 * MARGIN + tallest, nodes, edges)
+    nodes = tuple(
+        Node(step, at[step].x, at[step].y, *size[step])
+        for row in rows
+        for step in row
+        if step in both
+    )
+    return Drawing(max(x - GAP_X, MARGIN) + MARGIN, 2 * MARGIN + tallest, nodes, edges)
+
+
+def nested(
+    top: Sequence[str],
+    members: Mapping[str, Sequence[str]],
+    titles: Mapping[str, str],
+    needs: Mapping[str, Sequence[str]],
+    soft: Mapping[str, Sequence[str]],
+) -> Drawing:
+    """Return the drawing of steps of which some are groups: `members` are a group's own steps."""
+    inner = {
+        step: nested(members[step], members, titles, needs, soft) for step in top if step in members
+    }
+    sizes = {
+        step: (
+            max(one.width, 3 * MARGIN + HEADER_CHAR_WIDTH * len(titles[step])),
+            one.height + HEADER_HEIGHT,
+        )
+        for step, one in inner.items()
+    }
+    drawing = draw({step: needs[step] for step in top}, soft, sizes)
+    nodes, groups, edges = [], [], list(drawing.edges)
+    for node in drawing.nodes:
+        if node.id not in inner:
+            nodes.append(node)
+            continue
+        groups.append(node)
+        inside, x, y = inner[node.id], node.x, node.y + HEADER_HEIGHT
+        nodes += [replace(one, x=one.x + x, y=one.y + y) for one in inside.nodes]
+        groups += [replace(one, x=one.x + x, y=one.y + y) for one in inside.groups]
+        edges += [replace(one, x=one.x + x, y=one.y + y) for one in inside.edges]
+    return replace(drawing, nodes=tuple(nodes), groups=tuple(groups), edges=tuple(edges))
 
 
 def name_lines(title: str) -> list[str]:
@@ -166,20 +229,32 @@ def _with_lanes(ordered: list[list[str]], pairs: Sequence[Pair]) -> dict[Pair, l
     return ways
 
 
-def _height(row: Sequence[str], steps: Mapping[str, object]) -> int:
-    boxes = sum(NODE_HEIGHT if step in steps else LANE_HEIGHT for step in row)
+def _height(row: Sequence[str], size: Mapping[str, Size]) -> int:
+    boxes = sum(size[step][1] if step in size else LANE_HEIGHT for step in row)
     return boxes + max(0, len(row) - 1) * GAP_Y
 
 
-def _path(stops: Sequence[tuple[int, int]]) -> str:
-    """Return a line that leaves the first stop on its right, and crosses lanes straight."""
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """A box or a lane on a line's way; `column_end` is where its column ends."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    column_end: int
+
+
+def _path(stops: Sequence[_Stop]) -> str:
+    """Return a line that leaves the first stop on its right, and crosses columns straight."""
     drawn = []
-    for index, ((x1, y1), (x2, y2)) in enumerate(pairwise(stops)):
-        is_last = index == len(stops) - 2
-        x1, y1 = x1 + NODE_WIDTH, y1 + (LANE_HEIGHT if index else NODE_HEIGHT) // 2
-        y2 += (NODE_HEIGHT if is_last else LANE_HEIGHT) // 2
+    for index, (start, end) in enumerate(pairwise(stops)):
+        x1, y1 = start.x + start.width, start.y + start.height // 2
+        x2, y2 = end.x, end.y + end.height // 2
+        drawn.append(f"{'L' if index else 'M'}{x1} {y1}")
+        if start.column_end != x1:
+            x1 = start.column_end
+            drawn.append(f"L{x1} {y1}")
         bend = max(12, (x2 - x1) // 2)
-        drawn.append(
-            f"{'L' if index else 'M'}{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-        )
+        drawn.append(f"C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}")
     return "".join(drawn)

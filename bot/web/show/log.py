@@ -122,7 +122,33 @@ def _action(event: e.Event) -> str:
         case e.RunEnded():
             return f"Run {event.status.value}: {event.answer.headline}"
         case _:
+            return _teamwork(event)
+
+
+def _teamwork(event: e.Event) -> str:
+    match event:
+        case e.PlanRevised():
+            return f"Plan {event.revision}{_changes(event)}: {event.reason}"
+        case e.StepHandedOff():
+            return f"{event.source} handed over to {event.to}: {event.reason}"
+        case e.TurnTaken():
+            tokens = event.input_tokens + event.output_tokens
+            return f"{event.model} answered {event.agent} ({event.purpose}, {tokens:,} tokens)"
+        case e.MessagePosted():
+            to = f" to {', '.join(event.mentions)}" if event.mentions else ""
+            return f"Posted{to}: {event.text}"
+        case e.ServiceLevelMissed():
+            people = ", ".join([*event.groups, *event.users]) or "nobody"
+            return f"Late: it should have taken {event.within_s:g} s at most; {people} told"
+        case _:
             return event.type.replace("_", " ")
+
+
+def _changes(event: e.PlanRevised) -> str:
+    """Say how much a revision changed; a look may have changed nothing."""
+    parts = [f"{len(event.steps)} new"] if event.steps else []
+    parts += [f"{len(event.dropped)} dropped"] if event.dropped else []
+    return f" ({', '.join(parts)})" if parts else " stays as it is"
 
 
 def _said(comment: str) -> str:

@@ -68,6 +68,8 @@ def _begins(event: e.Event) -> tuple[str, str]:
             return event.question.step_id, WAIT
         case e.StepSucceeded() | e.StepFailed() | e.StepSkipped() | e.StepCancelled():
             return event.step_id, ""
+        case e.PlanRevised():
+            return event.step_id, ""  # From here the steps that it planned work, not it.
         case _:
             return "", ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.views import StepView
@@ -9,6 +10,8 @@ from jobs.state import Status
 
 SHORTEST_WAIT_S = 1.0
 """Less than this nobody noticed, so it is not told apart."""
+
+NAMED_NEEDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +38,15 @@ def step_time(step: StepView) -> StepTime:
     if step.status is Status.RUNNING:
         return StepTime(waited_s=waited, working_since=step.started_at + step.waited_s)
     return StepTime(waited_s=waited)
+
+
+def waits_for(step: StepView, steps: Sequence[StepView]) -> str:
+    """Return the titles of what a step still needs, for one that has not begun; else nothing."""
+    if step.status is not Status.PENDING or not step.needs:
+        return ""
+    open_titles = [
+        other.title for other in steps if other.id in step.needs and other.ended_at is None
+    ]
+    shown = ", ".join(open_titles[:NAMED_NEEDS])
+    more = len(open_titles) - NAMED_NEEDS
+    return f"{shown} and {more} more" if more > 0 else shown

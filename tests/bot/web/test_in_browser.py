@@ -9,6 +9,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from agents.domain import Moment
 from jobs import commands as c
+from tests.bot.web.planned_story import PlannedStory
 from tests.bot.web.sample import ALICE, APPROVAL_ID, BOB, DEMO_KEY, RUN_ID, House, Story
 from tests.needs import need_program
 
@@ -171,6 +172,45 @@ async def test_no_page_is_wider_than_a_phone(page: Page, story: Story) -> None:
 
     thread = f"/c/{story.thread.channel}/{story.thread.id}"
     for path in ("/c/incidents", thread, "/runs", f"/runs/{RUN_ID}", "/approvals", "/incidents"):
+        await page.goto(path)
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 360, path
+
+
+async def test_a_reply_is_sent_by_keyboard_and_shows_in_the_thread(
+    page: Page, house: House
+) -> None:
+    """Enter sends; the words appear in the thread, and the box is empty and focused again."""
+    story = PlannedStory(house)
+    await story.begin_planned()
+    await _open_thread(page, story)
+    box = page.get_by_label("Write in this thread")
+    await box.fill("only the EU")
+    await box.press("Enter")
+
+    await expect(page.locator(".by-person")).to_contain_text("only the EU", timeout=WAIT_MS)
+    await expect(page.locator(".reply .notice")).to_contain_text("timeline", timeout=WAIT_MS)
+    await expect(box).to_have_value("")
+    await expect(box).to_be_focused()
+    await box.fill("stop")
+    await box.press("Enter")
+    await expect(page.locator(".reply .notice")).to_contain_text("being stopped", timeout=WAIT_MS)
+    assert (await house.runs.get(RUN_ID)).stopped_by == "Alice"
+
+
+async def test_planned_run_fits_on_a_phone(page: Page, house: House) -> None:
+    """Plans inside plans, model calls and revisions need no sideways scrolling at 360 pixels."""
+    await page.set_viewport_size({"width": 360, "height": 740})
+    story = PlannedStory(house)
+    await story.begin_planned(is_late=True)
+    await story.plan()
+    await story.find()
+    await story.draft()
+    await story.chat()
+    await _open_thread(page, story)
+    assert story.thread is not None
+
+    for path in (f"/c/incidents/{story.thread.id}", f"/runs/{RUN_ID}"):
         await page.goto(path)
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width <= 360, path
