@@ -1,0 +1,1 @@
+"""The shipped workflows, whole, in this process: real agents, policies and tools."""
