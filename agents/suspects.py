@@ -357,14 +357,28 @@ def _proposal(top: Suspect, facts: DiagnosisFacts) -> Proposal:
 
 
 def _leads(suspects: Sequence[Suspect]) -> bool:
-    return len(suspects) == 1 or suspects[0].score - suspects[1].score >= CLEAR_LEAD
+    return suspects[0].score - _rival_score(suspects) >= CLEAR_LEAD
+
+
+def _rival_score(suspects: Sequence[Suspect]) -> float:
+    """Return the score of the best suspect that says something else than the first.
+
+    A dependency is no rival of its own release: both say that it is to blame, the release why.
+    """
+    top = suspects[0]
+    rivals = (
+        one.score
+        for one in suspects[1:]
+        if not (top.kind == "deploy" and one.kind == "dependency" and one.service == top.service)
+    )
+    return next(rivals, 0.0)
 
 
 def _confidence(suspects: Sequence[Suspect], *, is_clear: bool) -> float:
     if not suspects:
         return 0.0
     top = suspects[0].score
-    second = suspects[1].score if len(suspects) > 1 else 0.0
+    second = _rival_score(suspects)
     if not is_clear:
         return round(top * INCONCLUSIVE_CONFIDENCE, 2)
     return round(min(MAX_CONFIDENCE, top - RUNNER_UP_DOUBT * second), 2)

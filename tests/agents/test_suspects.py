@@ -245,6 +245,21 @@ def test_without_a_declared_command_nothing_is_proposed() -> None:
     assert (ranking.status, ranking.proposal.tool) == ("cause_found", None)
 
 
+def test_a_dependency_is_no_rival_of_its_own_release() -> None:
+    """That payments broke and that its release broke it is one finding: the release."""
+    ranking = rank(
+        facts(
+            [bad("checkout", at=T0), bad("payments", at=T0 - 4)],
+            [logged("payments", "KeyError", at=T0 - 4), logged("checkout", "payments sent 500")],
+            [deployed("payments", T0 - 10, "Support more currencies")],
+        )
+    )
+
+    assert {one.service for one in ranking.suspects[:2]} == {"payments"}
+    assert (ranking.status, top(ranking)) == ("cause_found", ("deploy", "payments"))
+    assert ranking.proposal.tool == "service.rollback"
+
+
 def test_reasons_quote_their_evidence() -> None:
     """Each reason that rests on evidence names it with its words."""
     for scene in (BAD_RELEASE, SLOW_PAYMENTS):
