@@ -95,6 +95,30 @@ def models(
     sys.exit(run_models(_settings(), _environ(), as_json=as_json))
 
 
+@app.command("eval")
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Where the scenario files are.")],
+    runs: Annotated[int, typer.Option(min=1, max=100, help="How often each case runs.")] = 1,
+    mode: Annotated[str, typer.Option(help="runbook, model or both.")] = "both",
+    label: Annotated[
+        list[str] | None, typer.Option(help="Only cases with this label; may be repeated.")
+    ] = None,
+    min_cases: Annotated[int, typer.Option(min=1, help="Refuse to report on fewer.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Also write the report as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write it as a web page.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Cases at a time.")] = 4,
+) -> None:
+    """Try Muster on scenarios with a known outcome, and report how often it was right."""
+    from bot.cli.evals import EvalOptions, run_evals
+    from bot.evals.runner import MODES, Selection
+
+    if mode not in MODES:
+        _fail(f"There is no mode {mode!r}; choose one of: {', '.join(MODES)}.")
+    selection = Selection(tuple(label or ()), min_cases, mode)
+    options = EvalOptions(folder, selection, runs=runs, jobs=jobs, out=out, html=html)
+    sys.exit(run_evals(_settings(), _environ(), options))
+
+
 @app.command()
 def goal(
     text: Annotated[str, typer.Argument(help="What you want to know or have done.")],
@@ -161,6 +185,34 @@ def stop(run_id: str, reason: Annotated[str, typer.Option(help="Kept with the ru
     client = _client()
     outcome = _asked(lambda: client.post(f"/api/runs/{run_id}/stop", {"reason": reason}))
     typer.echo(outcome["sentence"])
+
+
+@app.command()
+def answer(
+    run_id: Annotated[str, typer.Argument(help="The run that asks.")],
+    question_id: Annotated[str, typer.Argument(help="`muster show RUN` names it.")],
+    text: Annotated[str, typer.Argument(help="One of its options, or your own words.")],
+) -> None:
+    """Answer what a run asks."""
+    client = _client()
+    body = {"answer": text, "run_id": run_id}
+    outcome = _asked(lambda: client.post(f"/api/questions/{question_id}", body))
+    typer.echo(outcome["sentence"])
+
+
+@app.command()
+def reply(
+    run_id: Annotated[str, typer.Argument(help="A run in the thread.")],
+    text: Annotated[str, typer.Argument(help="A hint, an answer, a follow-up, or stop.")],
+) -> None:
+    """Write in a run's thread, as people do in the chat."""
+    client = _client()
+    thread = _asked(lambda: client.get(f"/api/runs/{run_id}"))["run"]["thread"]
+    path = f"/api/threads/{thread['id']}/messages"
+    taken = _asked(lambda: client.post(path, {"text": text}))
+    typer.echo(taken["sentence"])
+    if taken["outcome"] == "started":
+        typer.echo(f"Run {taken['run_id']}: {client.address(taken['url'])}")
 
 
 def _decide(approval_id: str, decision: str, comment: str, is_sure: bool) -> None:

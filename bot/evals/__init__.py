@@ -1,0 +1,1 @@
+"""Evaluation: scenarios with a recorded world are run, judged and reported on."""

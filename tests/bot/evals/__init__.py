@@ -1,0 +1,1 @@
+"""Tests of evaluation: scenarios, their worlds, the judge, the report."""
