@@ -18,6 +18,8 @@ from bot.cli.plain_text import plain, plain_lines
 POLL_S = 0.4
 PATIENCE_S = 30.0
 """A bot that starts again is waited for this long."""
+INSET = "  "
+MAX_DEPTH_SHOWN = 5
 OVER = frozenset({"succeeded", "failed", "cancelled"})
 SHAPES = {
     "pending": ("·", "dim"),
@@ -62,27 +64,65 @@ def _patiently(ask: Callable[[], Any]) -> Any:
 def card(run: Mapping[str, Any], now: float) -> Group:
     """Return a run's live card."""
     table = Table(box=None, padding=(0, 1), show_header=False)
+    planner = run.get("planner")
+    if planner:
+        _add_step(table, {**planner, "title": "Plan"}, now)
     for step in run["steps"]:
-        shape, colour = SHAPES[step["status"]]
-        began, ended = step["started_at"], step["ended_at"]
-        took = duration((ended or now) - began) if began else ""
-        table.add_row(
-            Text(shape, style=colour),
-            Text(step["status"], style=colour),
-            Text(plain(step["title"])),
-            Text(plain(step["worker_name"]), style="dim"),
-            Text(took, style="dim", justify="right"),
-            Text(plain(step["note"]), style="dim"),
-        )
-    parts: list[Any] = [Text(plain(run["headline"]), style="bold"), table]
-    waiting = [a for a in run["approvals"] if a["status"] == "pending"]
-    parts += [Text(f"Waits for {a['approvers']}: muster approve {a['id']}") for a in waiting]
-    parts += [
-        Text(plain(f"Asks: {question['text']}"))
-        for question in run["questions"]
-        if not question["answer"] and not question.get("is_closed")
-    ]
+        _add_step(table, step, now)
+    parts: list[Any] = [Text(plain(run["headline"]), style="bold")]
+    if late := run.get("late"):
+        parts.append(Text(f"Late since {clock(late['at'])}", style="red"))
+    parts += [table, *_changes(run), *_waiting(run)]
+    if spent := run.get("spent"):
+        parts.append(Text(spent["text"], style="dim"))
     return Group(*parts)
+
+
+def _add_step(table: Table, step: Mapping[str, Any], now: float) -> None:
+    """Add a step's row; below it, which agents handed it over."""
+    shape, colour = SHAPES[step["status"]]
+    began, ended = step["started_at"], step["ended_at"]
+    took = duration((ended or now) - began) if began else ""
+    inset = INSET * min(step.get("depth", 0), MAX_DEPTH_SHOWN)
+    table.add_row(
+        Text(shape, style=colour),
+        Text(step["status"], style=colour),
+        Text(inset + plain(step["title"])),
+        Text(plain(step["worker_name"]), style="dim"),
+        Text(took, style="dim", justify="right"),
+        Text(plain(step["note"]), style="dim"),
+    )
+    for one in step.get("handoffs") or ():
+        told = plain(f"{inset}{INSET}{one['source']} → {one['to']}: {one['reason']}")
+        table.add_row("", "", Text(told, style="dim"), "", "", "")
+
+
+def _changes(run: Mapping[str, Any]) -> list[Text]:
+    """Return a line for each time that the plan was changed."""
+    revisions = [one for one in run.get("revisions") or () if one["number"] > 1]
+    return [
+        Text(plain(f"Plan {one['number']} {one['planner']}".strip() + f": {one['reason']}"))
+        for one in revisions
+    ]
+
+
+def _waiting(run: Mapping[str, Any]) -> list[Text]:
+    """Return what people are asked, with the commands that answer."""
+    pending = [a for a in run["approvals"] if a["status"] == "pending"]
+    lines = [Text(f"Waits for {a['approvers']}: muster approve {a['id']}") for a in pending]
+    for question in run["questions"]:
+        if question["answer"] or question.get("is_closed"):
+            continue
+        lines.append(Text(plain(f"Asks: {question['text']}")))
+        lines.append(Text(plain(f"  {answer_command(run['run_id'], question)}"), style="cyan"))
+    return lines
+
+
+def answer_command(run_id: str, question: Mapping[str, Any]) -> str:
+    """Return the command that answers a question, its options told."""
+    options = " | ".join(question.get("options") or ())
+    command = f"muster answer {run_id} {question.get('id', '')} "
+    return command + (f'"{options}"' if options else '"…"')
 
 
 def print_run(detail: Mapping[str, Any]) -> None:
@@ -91,10 +131,11 @@ def print_run(detail: Mapping[str, Any]) -> None:
     _out.print(Text(plain(f"{run['run_id']}  {run['title']}"), style="dim"))
     _out.print(card(run, time.time()))
     if detail["answer"] is not None:
-        _print_answer(detail["answer"]["answer"])
+        _print_answer(detail["answer"])
 
 
-def _print_answer(answer: Mapping[str, Any]) -> None:
+def _print_answer(view: Mapping[str, Any]) -> None:
+    answer = view["answer"]
     _out.print()
     _out.print(Text(plain(answer["headline"]), style="bold"))
     if answer["summary"]:
@@ -114,6 +155,20 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
             _out.print(f"  {plain(text)}", markup=False)
     for item in answer["missing"]:
         _out.print(f"  Missing: {plain(item)}", markup=False)
+    _out.print(Text(plain(_effort(view)), style="dim"))
+
+
+def _effort(view: Mapping[str, Any]) -> str:
+    """Say which models were used, what they cost and how long it took."""
+    spent, took_s = view.get("spent"), view.get("took_s")
+    parts = ["No model was used"]
+    if spent:
+        parts = [spent["text"], f"models: {', '.join(spent['models'])}"]
+    elif view["answer"].get("used_model"):
+        parts = ["Models were used"]
+    if took_s is not None:
+        parts.append(f"took {duration(took_s)}")
+    return " · ".join(parts)
 
 
 def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
