@@ -13,6 +13,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from agents import claims
 from agents.domain import Answer, JsonObject, Step
+from agents.longterm import tools_of
 from agents.loop import UnsolvedError, reserve_of
 from agents.models.port import NoModelError
 from agents.redact import redact
@@ -160,6 +161,8 @@ class Executor:
                 log.info("outcome_refused", refusal=refusal.refusal, sentence=refusal.sentence)
                 if refusal.refusal is Refusal.RUN_OVER:
                     await self._give_up(run, lease, refusal.sentence)
+                elif isinstance(command, c.RevisePlan | c.HandOff):
+                    await self._look_again(lease)
 
     async def _let_go(self, lease: Lease, stop: StopSignal) -> None:
         """Say what becomes of a step whose ticket was cancelled on this worker."""
@@ -175,6 +178,11 @@ class Executor:
                 command = c.FailStep(step_id, attempt, error, may_retry=False)
             if stop.reason is not None:
                 await self._runs.send(run_id, command)
+
+    async def _look_again(self, lease: Lease) -> None:
+        """Queue a step again whose decision came too late for how the run is by now."""
+        with contextlib.suppress(Refused, UnknownRunError):
+            await self._send(lease.run_id, c.LoseStep(lease.step_id, lease.attempt))
 
     async def _give_up(self, run: Run, lease: Lease, sentence: str) -> None:
         """End a step that a stopped run still waits for, because it was in a write."""
@@ -264,7 +272,7 @@ class Executor:
             calls = StepCalls(self._runs, rules, run, step, lease, self._clock, until, journal)
 
             async def call_tool(call_id: str, tool: str, args: JsonObject) -> CallOutcome:
-                if tool not in agent.tools:
+                if tool not in tools_of(agent):
                     raise StepError(f"agent {agent.name} may not use {tool}")
                 found = tool_of(self._toolbox, tool)
                 async with self._noted(lease, call_id, tool, args):

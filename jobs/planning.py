@@ -42,7 +42,8 @@ def revise(run: Run, command: RevisePlan, now: float) -> list[e.Event]:
         if key not in command.dropped
         and (key not in run.steps or run.steps[key].status not in TERMINAL)
     ]
-    if not open_children:
+    is_dropping = any(run.steps[key].status not in TERMINAL for key in command.dropped)
+    if not open_children and not is_dropping:
         raise _invalid("nothing is left to do in this plan: finish, or add steps")
     if command.answer and command.answer not in open_children:
         raise _invalid(f"the answer {command.answer} is no step that is still to end")
