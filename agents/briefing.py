@@ -30,6 +30,8 @@ class Briefing:
     nonce: str
     memory: Memory = field(default_factory=Memory)
     services: Mapping[str, str] = field(default_factory=dict)
+    gathered: str = ""
+    """What was looked at for the agent already, fenced where it is not to be trusted."""
     has_form: bool = False
     has_many_tools: bool = False
 
@@ -55,6 +57,7 @@ def _step_text(briefing: Briefing) -> str:
         step=briefing.step,
         goal=fence(goal.text, nonce) if is_from_outside else goal.text,
         inputs=_data(briefing.step.inputs, nonce),
+        gathered=briefing.gathered,
         now=utc(briefing.now),
         unix=round(briefing.now),
         services=dict(list(briefing.services.items())[:MAX_SERVICES]),

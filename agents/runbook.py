@@ -1,4 +1,7 @@
-"""How an agent works without a model: the tool calls of its runbook, then its report."""
+"""How an agent works without a model: the tool calls of its runbook, then its report.
+
+An agent with a model may begin with what its runbook gathers, too; see `gather`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ from agents.domain import JsonObject
 from agents.reports import REPORTS, CallOutcome
 from config.expressions import evaluate, fill, references
 from config.specs import AgentSpec, CallSpec, ReportSpec
+
+NOT_NEEDED = "not needed"
+NOT_MADE = "not made: a call that the runbook cannot do without failed before"
 
 
 class NoRunbookError(Exception):
@@ -35,7 +41,22 @@ class CallTool(Protocol):
 async def follow(agent: AgentSpec, inputs: JsonObject, call_tool: CallTool) -> JsonValue:
     """Return the output of the agent's runbook for these inputs.
 
-    Calls run as soon as the calls they refer to have ended. Raises what `call_tool` raises.
+    Raises what `call_tool` raises, and RunbookCallError when a needed call had no result.
+    """
+    outcomes = await gather(agent, inputs, call_tool)
+    for call in agent.calls:
+        if _is_fatal(call, outcomes[call.id]):
+            raise RunbookCallError(call, outcomes[call.id].error)
+    return report(agent, inputs, outcomes)
+
+
+async def gather(
+    agent: AgentSpec, inputs: JsonObject, call_tool: CallTool
+) -> dict[str, CallOutcome]:
+    """Return what each call of the agent's runbook came to.
+
+    Calls run as soon as the calls they refer to have ended; when one that the runbook cannot do
+    without has failed, those that have not begun are not made any more.
     """
     outcomes: dict[str, CallOutcome] = {}
     runbook = agent.runbook
@@ -62,18 +83,34 @@ async def follow(agent: AgentSpec, inputs: JsonObject, call_tool: CallTool) -> J
             }
         )
         waiting = [call for call in waiting if call.id not in outcomes]
-    return _report(runbook.report, inputs, outcomes)
+        if any(_is_fatal(call, outcomes[call.id]) for call in ready):
+            outcomes |= {call.id: CallOutcome(None, "", "", NOT_MADE) for call in waiting}
+            break
+    return outcomes
+
+
+def report(agent: AgentSpec, inputs: JsonObject, outcomes: Mapping[str, CallOutcome]) -> JsonValue:
+    """Return what the agent's runbook makes of the outcomes of its calls."""
+    if agent.runbook is None:
+        raise NoRunbookError(agent.name)
+    return _report(agent.runbook.report, inputs, outcomes)
+
+
+def is_not_needed(outcome: CallOutcome) -> bool:
+    """Whether a call was left out because its `when` did not hold."""
+    return outcome.error.startswith(NOT_NEEDED)
+
+
+def _is_fatal(call: CallSpec, outcome: CallOutcome) -> bool:
+    return bool(outcome.error) and not call.optional and not is_not_needed(outcome)
 
 
 async def _carry_out(call: CallSpec, known: Mapping[str, Any], call_tool: CallTool) -> CallOutcome:
     if call.when is not None and not evaluate(call.when, known):
-        return CallOutcome(output=None, evidence_id="", text="", error=f"not needed: {call.when}")
+        return CallOutcome(output=None, evidence_id="", text="", error=f"{NOT_NEEDED}: {call.when}")
     filled = cast(JsonObject, fill(dict(call.args), known))
     args: JsonObject = {name: value for name, value in filled.items() if value is not None}
-    outcome = await call_tool(call.id, call.tool, args)
-    if outcome.error and not call.optional:
-        raise RunbookCallError(call, outcome.error)
-    return outcome
+    return await call_tool(call.id, call.tool, args)
 
 
 class RunbookCallError(Exception):

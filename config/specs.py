@@ -216,6 +216,11 @@ class AgentSpec(Spec):
         description="What it remembers: nothing, earlier tries of its step, what other steps of "
         "the run found, or what was said before in the thread too.",
     )
+    start_with_runbook: bool = Field(
+        False,
+        description="Begins with the results of its runbook's calls and what its report makes of "
+        "them, without asking the model for them first.",
+    )
     long_term: bool = Field(False, description="May search past incidents and kept facts.")
     may_ask: bool = Field(True, description="May put a question to people.")
     max_turns: int = Field(12, ge=1, le=50)
@@ -238,6 +243,8 @@ class AgentSpec(Spec):
     def _can_work(self) -> AgentSpec:
         if self.runbook is None and self.model is None:
             raise ValueError("give a model, a runbook, or both: with neither it cannot work")
+        if self.start_with_runbook and (self.runbook is None or self.model is None):
+            raise ValueError("start_with_runbook needs a runbook and a model")
         if self.team and not self.supervises:
             raise ValueError("team is for agents with supervises: true")
         return self

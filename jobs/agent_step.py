@@ -10,10 +10,12 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from agents.briefing import Briefing, opening, peers
+from agents.corrections import corrected
 from agents.discovery import MANY_TOOLS
 from agents.domain import Evidence, JsonObject
 from agents.fencing import nonce_of
 from agents.findings import OUTPUTS, AnswerOut, as_json
+from agents.longterm import tools_of
 from agents.loop import HandedOff, Offer, RejectedError, Solved, Task, reserve_of, solve
 from agents.memory import WINDOW, reaches
 from agents.models.port import (
@@ -34,6 +36,7 @@ from jobs import commands as c
 from jobs.asking import ANSWER_WITHIN_S, Denied, Suspended, why_not
 from jobs.calling import OutOfTime, own_key
 from jobs.filling import MAX_OUTPUT_BYTES, StepError
+from jobs.gathering import Gathered, gathered
 from jobs.journal import leg_of
 from jobs.patience import patiently
 from jobs.remembering import remembered, with_earlier
@@ -61,7 +64,8 @@ async def solve_step(bench: Workbench) -> Worked:
     """
     ports = StepPorts(bench)
     try:
-        task = await _task(bench)
+        known = await gathered(bench)
+        task = await _task(bench, known)
         solved = await solve(task, ports)
     except HandedOff as handed:
         reason = redact(handed.reason)[:MAX_SENTENCE_CHARS]
@@ -74,15 +78,17 @@ async def solve_step(bench: Workbench) -> Worked:
     except ModelError as error:
         raise StepError(f"{bench.agent.title} could not go on: {error}") from error
     remark = f"stopped early, {solved.partial}" if solved.partial else ""
-    return Worked(_completed(bench, solved), remark)
+    return Worked(_completed(bench, solved, known), remark)
 
 
-async def _task(bench: Workbench) -> Task:
+async def _task(bench: Workbench, known: Gathered) -> Task:
     schema = _schema(bench)
     offers = _offers(bench)
     return Task(
         agent=bench.agent,
-        opening=await _opening(bench, has_form=bool(schema), has_many=len(offers) > MANY_TOOLS),
+        opening=await _opening(
+            bench, known, has_form=bool(schema), has_many=len(offers) > MANY_TOOLS
+        ),
         nonce=nonce_of(bench.run.id, bench.step.id),
         offers=offers,
         handoffs=peers(bench.agent, bench.agents),
@@ -93,7 +99,7 @@ async def _task(bench: Workbench) -> Task:
 
 
 def _offers(bench: Workbench) -> tuple[Offer, ...]:
-    tools = [bench.toolbox[name] for name in bench.agent.tools if name in bench.toolbox]
+    tools = [bench.toolbox[name] for name in tools_of(bench.agent) if name in bench.toolbox]
     return tuple(
         Offer(
             name=tool.name,
@@ -116,12 +122,13 @@ def _schema(bench: Workbench) -> Mapping[str, Any] | None:
     return AnswerOut.model_json_schema() if bench.run.gives_answer(step.id) else None
 
 
-def _completed(bench: Workbench, solved: Solved) -> JsonValue:
-    """Return the output with the defaults that later steps count on."""
+def _completed(bench: Workbench, solved: Solved, known: Gathered) -> JsonValue:
+    """Return the output with the defaults that later steps count on, and what rules know."""
     model = OUTPUTS.get(bench.agent.report_function)
     if model is None or bench.step.output_schema or bench.agent.output:
         return solved.output
-    return as_json(model.model_validate(solved.output))
+    output = as_json(model.model_validate(solved.output))
+    return corrected(bench.agent.report_function, bench.step.inputs, known.rules, output)
 
 
 def _review(bench: Workbench) -> Review | None:
@@ -145,7 +152,9 @@ def _review(bench: Workbench) -> Review | None:
     )
 
 
-async def _opening(bench: Workbench, *, has_form: bool, has_many: bool) -> tuple[Message, ...]:
+async def _opening(
+    bench: Workbench, known: Gathered, *, has_form: bool, has_many: bool
+) -> tuple[Message, ...]:
     """Return the first messages; after a takeover the same ones, whatever is remembered by then."""
 
     async def make() -> JsonValue:
@@ -159,6 +168,7 @@ async def _opening(bench: Workbench, *, has_form: bool, has_many: bool) -> tuple
                 nonce=nonce_of(bench.run.id, bench.step.id),
                 memory=await remembered(bench),
                 services={name: spec.environment for name, spec in services.items()},
+                gathered=known.shown,
                 has_form=has_form,
                 has_many_tools=has_many,
             )
