@@ -113,7 +113,8 @@ class Tool:
 
     `honours_key`: a writing call repeated with the same idempotency key acts once, so a crash
     between intent and result is mended by running it again. `is_trusted`: its output is not
-    untrusted text. `is_confined`: runs in a child process.
+    untrusted text. `is_confined`: runs in a child process. `needs_person`: what untrusted text
+    shaped runs only when a person approved it, even where policy would allow it.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Tool:
     honours_key: Callable[[ToolContext, Any], bool] | bool = False
     is_trusted: bool = False
     is_confined: bool = True
+    needs_person: bool = False
     limits: Limits = field(default_factory=Limits)
     check: Callable[[ToolContext, Any], None] | None = None
     """Raises ToolRetry when typed arguments cannot work in this world: asked before people are."""

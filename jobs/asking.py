@@ -99,8 +99,13 @@ async def ruling_of(
     """Return what policy says of a step's call. The environment is that of the service it names."""
     tainted = False
     if speaks_of_taint(rules.policies, effect):  # Else nobody needs to read all the evidence.
-        tainted = is_tainted(args, await trusted_texts(store, rules, run))
+        tainted = await has_taint(store, rules, run, args)
     return _rule(rules, run, step_id, tool, effect, args, tainted=tainted)
+
+
+async def has_taint(store: Store, rules: Rules, run: Run, args: JsonObject) -> bool:
+    """Return whether untrusted text shaped the arguments of a call."""
+    return is_tainted(args, await trusted_texts(store, rules, run))
 
 
 def _rule(

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time
 
+import redis.asyncio as aioredis
+
 from agents.models import lite
 from agents.registry import report_outputs, tool_schemas
 from agents.tool import Toolbox
 from agents.tools import confined_tools
 from agents.tools.alerts import AlertBook, alert_tools
 from agents.tools.chat import Poster, chat_tools
+from agents.tools.memory import memory_tools
 from config.catalogue import load_catalogue
 from config.confidential import known_secrets
 from config.contents import Catalogue
@@ -25,13 +28,16 @@ from jobs.calling import Rules
 from jobs.executor import Executor
 from jobs.incident_store import MemoryIncidentStore, RedisIncidentStore
 from jobs.keeper import Keeper
+from jobs.memory_book import MemoryFacts, RedisFacts
 from jobs.modelling import shared_models
 from jobs.observe import configure_logging, configure_sentry
 from jobs.parent import run_parent
+from jobs.past import NoRuns, StoredRuns
 from jobs.posting import NoThread, RunPoster
 from jobs.redis_client import connect
 from jobs.redis_store import LEASE_S, RedisStore
 from jobs.service import Runs
+from jobs.store import Store
 from jobs.ticket_queue import release_worker
 from jobs.worker import AsyncWorker
 
@@ -41,8 +47,17 @@ NO_THREAD = NoThread()
 
 
 def all_tools(book: AlertBook, poster: Poster = NO_THREAD) -> Toolbox:
-    """Return every tool; alerts are read from `book`, and what is said goes through `poster`."""
-    return Toolbox((*confined_tools(), *alert_tools(book), *chat_tools(poster)))
+    """Return every tool; alerts are read from `book`, and what is said goes through `poster`.
+
+    What is remembered is forgotten with the toolbox; `remembering` gives it a memory that lasts.
+    """
+    memory = memory_tools(MemoryFacts(), NoRuns())
+    return Toolbox((*confined_tools(), *alert_tools(book), *chat_tools(poster), *memory))
+
+
+def remembering(toolbox: Toolbox, client: aioredis.Redis, store: Store) -> Toolbox:
+    """Return the tools with a memory that all workers share, and that outlives them."""
+    return Toolbox((*toolbox.values(), *memory_tools(RedisFacts(client), StoredRuns(store))))
 
 
 def read_catalogue(settings: Settings) -> Catalogue:
@@ -74,7 +89,9 @@ class WorkerProcess:
         executor = Executor(
             runs=runs,
             agents=self.catalogue.agents,
-            toolbox=self.tools(RedisIncidentStore(client), RunPoster(runs)),
+            toolbox=remembering(
+                self.tools(RedisIncidentStore(client), RunPoster(runs)), client, runs.store
+            ),
             rules=rules_of(self.catalogue, self.secrets),
             clock=time,
             worker=name,

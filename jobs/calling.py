@@ -40,6 +40,7 @@ from jobs.asking import (
     approval_id,
     call_key,
     denial,
+    has_taint,
     objection,
     request,
     ruling_of,
@@ -242,12 +243,21 @@ class StepCalls:
         if ruling.verdict is Verdict.DENY:
             raise Denied(denial(ruling))
         if ruling.verdict is Verdict.ALLOW:
+            await self._require_person(tool, args)
             return args, ""
         # Nobody is asked about a call that cannot run.
         sandbox.check_arguments(tool, args, self._context(""))
         calls = (proposed(key, tool.name, args),)
         now = self._clock()
         raise Suspended(request(self._run, self._step, self._lease, key, calls, ruling, now))
+
+    async def _require_person(self, tool: Tool, args: JsonObject) -> None:
+        """Refuse what untrusted text shaped and nobody looked at, for tools that are like that."""
+        if tool.needs_person and await has_taint(self._runs.store, self._rules, self._run, args):
+            raise Denied(
+                f"untrusted text may reach {tool.name} only through a person: let policies.yaml "
+                "ask for it instead of allowing it"
+            )
 
     async def _objection(self, approval: Approval, call: ProposedCall, tool: Tool) -> str:
         return await objection(

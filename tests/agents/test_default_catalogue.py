@@ -8,11 +8,21 @@ from agents.tool import Toolbox
 from agents.tools import confined_tools
 from agents.tools.alerts import alert_tools
 from agents.tools.chat import chat_tools
+from agents.tools.memory import memory_tools
 from config.catalogue import check_catalogue, load_catalogue
 from config.contents import ToolSchema
+from jobs.memory_book import MemoryFacts
+from jobs.past import NoRuns
 from tests.agents.test_tools.test_folder import NoAlerts, NoThread
 
-TOOLS = Toolbox((*confined_tools(), *alert_tools(NoAlerts()), *chat_tools(NoThread())))
+TOOLS = Toolbox(
+    (
+        *confined_tools(),
+        *alert_tools(NoAlerts()),
+        *chat_tools(NoThread()),
+        *memory_tools(MemoryFacts(), NoRuns()),
+    )
+)
 
 
 def test_shipped_files_have_no_problem() -> None:

@@ -15,7 +15,10 @@ from agents.tool import Tool
 from agents.tools import confined_tools
 from agents.tools.alerts import AlertFacts, IncidentFacts, alert_tools
 from agents.tools.chat import chat_tools
+from agents.tools.memory import memory_tools
 from config.catalogue import DEFAULTS, ToolSchema, check_catalogue
+from jobs.memory_book import MemoryFacts
+from jobs.past import NoRuns
 from tests.config.test_docs import EXAMPLES
 
 INCIDENT = (DEFAULTS / "workflows/incident.yaml").read_text(encoding="utf-8").splitlines()
@@ -53,7 +56,12 @@ def tool_schema(tool: Tool) -> ToolSchema:
 @pytest.fixture(scope="module")
 def tools() -> Mapping[str, ToolSchema]:
     """Give the schemas of every tool there is."""
-    every = (*confined_tools(), *alert_tools(NoAlerts()), *chat_tools(NoThread()))
+    every = (
+        *confined_tools(),
+        *alert_tools(NoAlerts()),
+        *chat_tools(NoThread()),
+        *memory_tools(MemoryFacts(), NoRuns()),
+    )
     return {tool.name: tool_schema(tool) for tool in every}
 
 

@@ -10,8 +10,11 @@ from agents.tool import Effect
 from agents.tools import CONFINED, confined_tools
 from agents.tools.alerts import AlertFacts, IncidentFacts, alert_tools
 from agents.tools.chat import chat_tools
+from agents.tools.memory import memory_tools
+from jobs.memory_book import MemoryFacts
+from jobs.past import NoRuns
 
-NOT_CONFINED = {"alerts", "chat"}
+NOT_CONFINED = {"alerts", "chat", "memory"}
 
 
 class NoAlerts:
@@ -35,7 +38,12 @@ class NoThread:
         """Do nothing."""
 
 
-ALL = (*confined_tools(), *alert_tools(NoAlerts()), *chat_tools(NoThread()))
+ALL = (
+    *confined_tools(),
+    *alert_tools(NoAlerts()),
+    *chat_tools(NoThread()),
+    *memory_tools(MemoryFacts(), NoRuns()),
+)
 
 
 def test_no_file_of_the_folder_is_forgotten() -> None:
@@ -65,10 +73,17 @@ def test_every_tool_is_described_and_refuses_unknown_arguments() -> None:
 
 
 def test_what_changes_something_is_known_by_name() -> None:
-    """Services are acted on, and messages are sent outside and into the run's thread."""
+    """Services are acted on, messages are sent, and facts are kept for later runs."""
     writing = {tool.name for tool in ALL if tool.effect is Effect.WRITES}
 
-    assert writing == {"service.rollback", "service.restart", "outlet.send", "chat.post"}
+    assert writing == {
+        "service.rollback",
+        "service.restart",
+        "outlet.send",
+        "chat.post",
+        "memory.keep",
+        "memory.doubt",
+    }
 
 
 def test_text_from_outside_is_untrusted() -> None:
