@@ -12,6 +12,7 @@ from bot.cli.evals import FAILED, PASSED, REFUSED, EvalOptions, run_evals
 from bot.evals.report import Report
 from bot.evals.runner import Selection
 from config.settings import Settings
+from tests.model_server import Asked, ModelServer, Reply, call
 
 CASE = """\
 name: away
@@ -70,3 +71,66 @@ def test_refused(
 
     assert not (tmp_path / "report").exists()
     assert capsys.readouterr().err.strip()
+
+
+AGENT = """\
+name: looker
+title: Looker
+description: Looks at one service.
+model: smart
+tools: [metrics.onset]
+output:
+  type: object
+  required: [headline, finding]
+  properties: {headline: {type: string}, finding: {type: string}}
+"""
+WORKFLOW = """\
+name: look
+title: Look
+description: One agent looks.
+steps: [{id: look, agent: looker}]
+answer: look
+"""
+MODEL_CASE = """\
+name: fine
+title: Nothing is wrong
+labels: [healthy]
+requires: model
+goal: is checkout fine?
+workflow: look
+world: {services: {checkout: {}}}
+expect: {required: [{kind: healthy}], max_model_calls: 2}
+"""
+
+
+def look_and_say(asked: Asked) -> Reply:
+    """Look once, then hand in that all is well."""
+    if not asked.results:
+        return call("metrics__onset", service="checkout")
+    return call("submit", headline="Nothing is wrong with checkout.", finding="healthy")
+
+
+def test_a_configured_model_is_asked(tmp_path: Path) -> None:
+    """With MUSTER_MODEL_* the model row is there, spoken to over HTTP as in production."""
+    for name, text in {
+        "config/agents/looker.yaml": AGENT,
+        "config/workflows/look.yaml": WORKFLOW,
+        "cases/case.yaml": MODEL_CASE,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    out = tmp_path / "out.json"
+    options = EvalOptions(tmp_path / "cases", Selection(mode="model"), out=out)
+
+    with ModelServer(look_and_say) as server:
+        settings = Settings(
+            config_dir=tmp_path / "config", model_name="local", model_base_url=server.base_url
+        )
+        code = run_evals(settings, {}, options)
+        asked = len(server.calls)
+
+    report = Report.model_validate_json(out.read_text(encoding="utf-8"))
+    assert code == PASSED, report.cases[0].trials
+    assert asked == 2
+    assert (report.rows[0].mode, report.rows[0].by) == ("model", "local")
+    assert report.rows[0].cost_usd.unknown == 1
