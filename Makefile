@@ -5,7 +5,7 @@ FAULT ?= bad-release
 ARGS ?=
 export MUSTER_STATE_DIR MUSTER_PORT
 
-.PHONY: setup demo up test lint fmt lock crash bench clean
+.PHONY: setup demo up test lint fmt lock crash bench evals clean
 
 .venv/.run: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Muster needs Python 3.11, 3.12 or 3.13; this is %d.%d. Choose another with: make PYTHON=python3.12 ..." % v)'
@@ -39,6 +39,9 @@ lint: .venv/.dev             ## ruff, mypy strict, import arrows
 
 bench: .venv/.run            ## one table of figures against their targets; bench/latest.json
 	$(BIN)/python -m bench $(ARGS)
+
+evals: .venv/.run            ## our scenarios: how often the outcome is right, with intervals
+	$(BIN)/python -m bot eval tests/evals $(or $(ARGS),--min-cases 20)
 
 fmt: .venv/.dev              ## format and fix
 	$(BIN)/ruff format .
