@@ -88,6 +88,7 @@ class Step:
     item: JsonValue = None
     review: ReviewSpec | None = None
     max_hops: int = 6
+    aside: bool = False
     is_reviewed: bool = True
 
 

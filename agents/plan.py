@@ -1,9 +1,20 @@
-"""From a reviewed workflow to a plan."""
+"""From a reviewed workflow, or from a goal that a supervisor takes, to a plan."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from agents.domain import Plan, Step
-from config.specs import StepSpec, WorkflowSpec
+from agents.wording import one_line
+from config.specs import AgentSpec, Retries, StepSpec, WorkflowSpec
+
+SUPERVISOR = "supervisor"
+"""The agent that takes goals in plain words."""
+GOAL_STEP = "goal"
+LOOK_TIMEOUT_S = 600.0
+"""How long a supervisor may take for one look, corrections and all."""
+SUPERVISED_WALL_S = 6 * 3_600.0
+MAX_TITLE_CHARS = 80
 
 
 def plan_from_workflow(workflow: WorkflowSpec) -> Plan:
@@ -15,6 +26,32 @@ def plan_from_workflow(workflow: WorkflowSpec) -> Plan:
         reason=f"workflow {workflow.name} v{workflow.version}",
         max_wall_s=workflow.max_wall_s,
         service_levels=workflow.service_levels,
+    )
+
+
+def supervisor_of(agents: Mapping[str, AgentSpec], aliases: Collection[str]) -> AgentSpec | None:
+    """Return who takes goals in plain words; None when there is nobody or no model for them."""
+    agent = agents.get(SUPERVISOR)
+    is_able = agent is not None and agent.supervises and agent.model in aliases
+    return agent if is_able else None
+
+
+def plan_for_goal(text: str, supervisor: AgentSpec) -> Plan:
+    """Return the plan in which the supervisor takes a goal and plans the rest as it goes."""
+    step = Step(
+        id=GOAL_STEP,
+        title=one_line(text, MAX_TITLE_CHARS),
+        agent=supervisor.name,
+        instruction="{{ goal.text }}",  # Not the text itself: its braces are no expressions.
+        timeout_s=LOOK_TIMEOUT_S,
+        retries=Retries(times=1),
+    )
+    return Plan(
+        workflow="",
+        steps=(step,),
+        answer=GOAL_STEP,
+        reason=f"{supervisor.title} plans it",
+        max_wall_s=SUPERVISED_WALL_S,
     )
 
 
@@ -39,4 +76,5 @@ def _step(spec: StepSpec) -> Step:
         approval=spec.approval,
         review=spec.review,
         max_hops=spec.max_hops,
+        aside=spec.aside,
     )

@@ -80,6 +80,11 @@ class StepSpec(Spec):
     approval: bool = Field(False, description="Ask a person before the step starts.")
     review: ReviewSpec | None = None
     max_hops: int = Field(6, ge=0, le=20, description="How often agents may hand the step on.")
+    aside: bool = Field(
+        False,
+        description="Holds up nothing: once the answer is there, and only steps like this one "
+        "are left, those that wait for a person or for each other are skipped.",
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> StepSpec:

@@ -13,11 +13,13 @@ from config.specs import MAX_FAN_OUT
 from jobs import events as e
 from jobs import planning
 from jobs.apply import apply_all
-from jobs.state import TERMINAL, Run, Status, StepState
+from jobs.state import TERMINAL, ApprovalStatus, CallStatus, Run, Status, StepState
 from jobs.summary import fallback_answer, variables
 
 ANSWER = TypeAdapter(Answer)
 MAX_CHILD_ERRORS_SHOWN = 3
+IDLE = frozenset({Status.PENDING, Status.WAITING})
+OVERTAKEN = "nobody decided before the answer was there"
 
 
 def advance(run: Run, now: float) -> list[e.Event]:
@@ -46,7 +48,31 @@ def _following(run: Run, now: float) -> list[e.Event]:
             events += planning.wake(run, step, state, now)
         elif state.is_waiting_for_children:
             events += _gather(run, step, state, now)
-    return [_ended(run, now)] if is_all_over else events
+    if is_all_over:
+        return [_ended(run, now)]
+    return events or _overtaken(run, now)
+
+
+def _overtaken(run: Run, now: float) -> list[e.Event]:
+    """Skip the steps at the side that still wait although the answer is there.
+
+    What works, or has begun a write, is let end first.
+    """
+    left = [step for step in run.all_steps() if run.steps[step.id].status not in TERMINAL]
+    is_idle = all(
+        step.aside and not step.parent and run.steps[step.id].status in IDLE for step in left
+    )
+    writing = {call.step_id for call in run.calls.values() if call.status is CallStatus.INTENDED}
+    is_answered = run.steps[run.plan.answer].status is Status.SUCCEEDED
+    if not (left and is_idle and is_answered) or any(step.id in writing for step in left):
+        return []
+    overtaken = [
+        e.ApprovalDecided(at=now, approval_id=key, status=ApprovalStatus.CANCELLED.value)
+        for key, approval in run.approvals.items()
+        if approval.status is ApprovalStatus.PENDING
+    ]
+    skipped = [e.StepSkipped(at=now, step_id=step.id, reason=OVERTAKEN) for step in left]
+    return [*overtaken, *skipped]
 
 
 def queued(step_id: str, state: StepState, now: float, agent: str = "") -> e.StepQueued:

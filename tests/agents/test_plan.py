@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from agents.domain import Step
-from agents.plan import plan_from_workflow
-from config.specs import Retries, StepSpec, WorkflowSpec
+from agents.plan import plan_for_goal, plan_from_workflow, supervisor_of
+from config.specs import AgentSpec, Retries, ReviewSpec, StepSpec, WorkflowSpec
 
 WORKFLOW = WorkflowSpec(
     name="incident",
@@ -29,6 +29,9 @@ WORKFLOW = WorkflowSpec(
             memory_mib=64,
             output_schema={"type": "object"},
             approval=True,
+            review=ReviewSpec(criteria="It is true."),
+            max_hops=2,
+            aside=True,
         ),
         StepSpec(id="gate", approves=("fix",)),
         StepSpec(id="fix", tool="service.restart", needs=("gate",)),
@@ -43,7 +46,7 @@ def test_every_field_of_a_step_gets_into_the_plan() -> None:
     spec = WORKFLOW.steps[0]
     step = plan_from_workflow(WORKFLOW).steps[0]
 
-    own = {"parent", "item"}
+    own = {"parent", "item", "is_reviewed"}
     for field in fields(Step):
         if field.name not in own:
             given = getattr(spec, field.name)
@@ -62,3 +65,29 @@ def test_plan_says_where_it_comes_from() -> None:
 def test_step_without_a_title_is_called_by_its_id() -> None:
     """A card always has something to show."""
     assert plan_from_workflow(WORKFLOW).step("fix").title == "fix"
+
+
+BOSS = AgentSpec(
+    name="supervisor", title="Boss", description="Plans.", model="smart", supervises=True
+)
+
+
+def test_a_goal_is_the_one_step_of_its_supervisor() -> None:
+    """The card's title is the goal, cut; what it holds is not read as an expression."""
+    plan = plan_for_goal("{{ x }} " * 30, BOSS)
+
+    (step,) = plan.steps
+    assert (step.id, step.agent, plan.answer) == ("goal", "supervisor", "goal")
+    assert step.instruction == "{{ goal.text }}"
+    assert len(step.title) == 80
+    assert not plan.workflow
+
+
+def test_only_a_supervisor_with_a_model_takes_goals() -> None:
+    """Nobody plans without a model, and no agent that does not supervise."""
+    other = AgentSpec(name="supervisor", title="x", description="x", model="smart")
+
+    assert supervisor_of({"supervisor": BOSS}, {"smart"}) is BOSS
+    assert supervisor_of({"supervisor": BOSS}, {"fast"}) is None
+    assert supervisor_of({"supervisor": other}, {"smart"}) is None
+    assert supervisor_of({}, {"smart"}) is None

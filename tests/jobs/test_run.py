@@ -16,6 +16,7 @@ from tests.jobs.plans import (
     GOAL,
     NOW,
     STRANGER,
+    approve,
     asked,
     fail,
     finish,
@@ -314,3 +315,37 @@ def test_log_rebuilds_the_run() -> None:
     assert replay("run-1", [*first, *more]) == send(run, c.StartStep("a", 1, "w1"))
     with pytest.raises(TypeError):
         replay("run-1", [e.StepNoted(NOW, "a", "x")])
+
+
+def test_what_waits_at_the_side_ends_with_the_answer() -> None:
+    """Nobody's decision holds up an answer that does not need it; the step after it goes, too."""
+    more = step("more", needs=("tell",), aside=True)
+    run = started(plan(step("tell", aside=True), more, step("answer")))
+    run, approval = asked(run, "tell")
+
+    run = finish(run, "answer", {"headline": "done"})
+
+    assert run.status is Status.SUCCEEDED
+    assert [status(run, name) for name in ("tell", "more")] == [Status.SKIPPED, Status.SKIPPED]
+    assert run.approvals[approval.id].status == "cancelled"
+
+
+def test_what_is_decided_at_the_side_in_time_is_done() -> None:
+    """A step at the side that is wanted, or at work, when the answer comes is let end."""
+    run, approval = asked(started(plan(step("tell", aside=True), step("answer"))), "tell")
+    run = finish(send(run, approve(approval)), "answer", {"headline": "done"})
+    assert (run.is_over, status(run, "tell")) == (False, Status.QUEUED)
+
+    assert finish(run, "tell").status is Status.SUCCEEDED
+
+
+def test_a_write_at_the_side_whose_end_nobody_saw_is_still_asked_about() -> None:
+    """It may have taken effect: an answer is no reason not to know."""
+    run = take(started(plan(step("tell", aside=True), step("answer"))), "tell")
+    run = send(run, c.IntendCall("tell", 1, "tell/call", "outlet.send", {}))
+    question = Question("q-1", "tell", "Did it?", ("done", "retry", "skip"), "tell/call", NOW)
+    run = send(run, c.AskQuestion("tell", 1, question))
+
+    run = finish(run, "answer", {"headline": "done"})
+
+    assert (run.is_over, status(run, "tell")) == (False, Status.WAITING)
