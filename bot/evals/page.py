@@ -5,7 +5,8 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bot.evals.report import Report
-from bot.evals.table import cells
+from bot.evals.table import cells, mode_text, models_told
+from bot.evals.tally import ALL
 
 
 def page_of(report: Report) -> str:
@@ -18,5 +19,6 @@ def page_of(report: Report) -> str:
     for row in report.rows:
         shown = cells(row)
         by_mode.setdefault(shown[0], []).append(shown[1:])
-    overall = [row for row in report.rows if row.label == "all"]
-    return template.render(report=report, by_mode=by_mode, overall=overall)
+    overall = [(mode_text(row), row) for row in report.rows if row.label == ALL]
+    notes = (*models_told(report), *report.notes)
+    return template.render(report=report, notes=notes, by_mode=by_mode, overall=overall)

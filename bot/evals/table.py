@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agents.models.scripted import NAME as SCRIPTED
 from bot.evals.report import Report, Row
+from bot.evals.runner import MODEL
 from bot.evals.tally import ALL
 
 
 def print_report(report: Report, console: Console) -> None:
     """Print the table, what has to be said about it, and each failure's first reason."""
-    table = Table(title=f"{report.folder}, {report.runs_per_case} per case and mode")
-    table.add_column("mode")
-    table.add_column("label", no_wrap=True)
+    table = Table(
+        title=f"{report.folder}, {report.runs_per_case} per case and mode", box=SIMPLE_HEAD
+    )
+    for name in ("mode", "label"):
+        table.add_column(name, no_wrap=True)
     for name in ("passed", "95 %", "cost", "median", "time", "p95"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in report.rows:
@@ -22,7 +27,7 @@ def print_report(report: Report, console: Console) -> None:
             table.add_section()
         table.add_row(*cells(row), style="bold" if row.label == ALL else "")
     console.print(table)
-    for note in report.notes:
+    for note in (*models_told(report), *report.notes):
         console.print(Text(note))
     for case, trial, count in report.failures:
         text = Text("failed ", style="bold red")
@@ -49,7 +54,18 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def mode_text(row: Row) -> str:
     """Say who thought: a scripted model is never taken for a real one."""
-    return row.mode if row.by == row.mode else f"{row.mode} ({row.by})"
+    return SCRIPTED if row.by == SCRIPTED else row.mode
+
+
+def models_told(report: Report) -> list[str]:
+    """Return which models the model rows are about, in a sentence each."""
+    names = dict.fromkeys(row.by for row in report.rows if row.mode == MODEL)
+    return [
+        "The scripted rows follow a script: they say nothing about the judgement of a real model."
+        if name == SCRIPTED
+        else f"The model rows are those of {name}."
+        for name in names
+    ]
 
 
 def cost_text(row: Row) -> str:

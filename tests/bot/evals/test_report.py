@@ -57,10 +57,11 @@ def test_json_is_what_is_documented() -> None:
 def test_table() -> None:
     """The terminal shows the rows, the notes, and each failure's first reason."""
     written = StringIO()
-    print_report(MIXED, Console(file=written, width=200))
+    print_report(MIXED, Console(file=written, width=120))
     text = written.getvalue()
 
-    assert "model (scripted)" in text
+    assert "scripted" in text
+    assert "they say nothing about the judgement of a real model" in text
     assert NOTE in text
     assert "failed bad (runbook, 1 of 1): required and missing" in text
 
