@@ -39,6 +39,7 @@ from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
 from config.confidential import known_secrets
 from config.contents import Catalogue
+from config.models import effective_models
 from config.settings import Settings
 from jobs.assembly import all_tools, read_catalogue, rules_of
 from jobs.broker import live_workers
@@ -65,6 +66,8 @@ class BotProcess:
     catalogue: Catalogue
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What is taken out of goals and alerts."""
+    aliases: frozenset[str] = frozenset()
+    """The aliases that have a model."""
 
     async def serve(self) -> None:
         """Serve until SIGTERM or Ctrl-C."""
@@ -85,6 +88,7 @@ class BotProcess:
             incidents=incidents,
             platforms=platforms,
             secrets=self.secrets,
+            aliases=self.aliases,
         )
         progress = Progress(
             store=store,
@@ -218,7 +222,9 @@ def run_bot(settings: Settings, environ: Mapping[str, str], redis_url: str) -> i
     if settings.sentry_dsn is not None:
         dsn = settings.sentry_dsn.get_secret_value()
         configure_sentry(dsn, settings.environment, "bot", secrets)
-    process = BotProcess(settings, environ, redis_url, catalogue, secrets)
+    models = effective_models(catalogue.models, catalogue.agents.values(), settings)
+    aliases = frozenset(alias for alias, one in models.models.items() if one)
+    process = BotProcess(settings, environ, redis_url, catalogue, secrets, aliases)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(process.serve())
     return 0

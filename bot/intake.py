@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from agents.domain import Goal, JsonObject, Moment, Origin, ThreadRef
 from agents.matching import Match, allowed_values, choices, convert, match
-from agents.plan import plan_from_workflow
+from agents.plan import plan_for_goal, plan_from_workflow, supervisor_of
 from agents.redact import redact
 from agents.wording import one_line
 from bot.platforms.port import Platform, PlatformBusyError, PlatformError
@@ -88,7 +88,11 @@ class Receipt:
 
 
 class Intake:
-    """Turns what comes in into incidents and runs. `clock` gives Unix seconds."""
+    """Turns what comes in into incidents and runs. `clock` gives Unix seconds.
+
+    With a model behind the supervisor's alias (one of `aliases`), it takes the typed goals;
+    without one their words choose a workflow.
+    """
 
     def __init__(
         self,
@@ -100,6 +104,7 @@ class Intake:
         clock: Callable[[], float] = time.time,
         starts_per_minute: int = MAX_STARTS_PER_MINUTE,
         secrets: Sequence[str] = (),
+        aliases: Collection[str] = (),
     ) -> None:
         self._catalogue = catalogue
         self._runs = runs
@@ -108,6 +113,7 @@ class Intake:
         self._clock = clock
         self._starts_per_minute = starts_per_minute
         self._secrets = secrets
+        self._supervisor = supervisor_of(catalogue.agents, aliases)
         self._looked_past = 0
         """How many incidents at the head of those due stay due: `reconcile` looks behind them."""
         self._sources = {source.name: source for source in ALERT_SOURCES}
@@ -124,10 +130,18 @@ class Intake:
         workflows = self._catalogue.workflows
         if not text:
             return Submission(None, "Say what is wanted, for example:", choices(workflows))
-        found = match(text, workflows, self._catalogue.services)
-        if not isinstance(found, Match):
-            log.info("goal_matches_nothing", person=person.id)
-            return Submission(None, found.sentence, found.choices)
+        inputs: JsonObject = {}
+        if self._supervisor is not None:
+            plan = plan_for_goal(text, self._supervisor)
+            sentence = f"{self._supervisor.title} is planning it."
+        else:
+            found = match(text, workflows, self._catalogue.services)
+            if not isinstance(found, Match):
+                log.info("goal_matches_nothing", person=person.id)
+                return Submission(None, found.sentence, found.choices)
+            plan, inputs = plan_from_workflow(found.workflow), found.inputs
+            sentence = f"Started {found.why}"
+        earlier = await self._runs.store.runs_of_thread(thread) if thread is not None else []
         if thread is None:
             try:
                 platform = self._platform_of(person)
@@ -141,11 +155,12 @@ class Intake:
             requester_name=person.name,
             origin=Origin.MESSAGE,
             thread=thread,
-            inputs=found.inputs,
+            inputs=inputs,
+            earlier=tuple(earlier),
         )
-        await self._runs.start(run_id, goal, plan_from_workflow(found.workflow))
-        log.info("goal_started", run_id=run_id, workflow=found.workflow.name, person=person.id)
-        return Submission(run_id, f"Started {found.why}")
+        await self._runs.start(run_id, goal, plan)
+        log.info("goal_started", run_id=run_id, workflow=plan.workflow, person=person.id)
+        return Submission(run_id, sentence)
 
     def _platform_of(self, person: Person) -> Platform:
         """Return the platform that the person's id names, else the console, else any."""

@@ -13,14 +13,16 @@ from bot.intake import BadDeliveryError, Intake, UnknownSourceError
 from bot.platforms.memory import MemoryPlatform
 from bot.platforms.port import PlatformBusyError, PlatformError
 from config.contents import Catalogue
-from config.specs import RouteSpec
+from config.specs import AgentSpec, RouteSpec
 from jobs.commands import StopRun
+from jobs.filling import filled
 from jobs.incident_store import MemoryIncidentStore
 from jobs.incidents import Incident
 from jobs.memory_store import MemoryStore
 from jobs.service import Runs
 from jobs.state import Run
 from jobs.store import StoreUnavailableError
+from jobs.summary import variables
 from tests.bot.samples import ALICE, CATALOGUE, am_alert, am_body
 
 RESOLVED = am_alert(status="resolved", ended="2026-11-20T21:31:05Z")
@@ -33,7 +35,11 @@ class World:
     """Everything an intake stands between, in memory."""
 
     def __init__(
-        self, catalogue: Catalogue = CATALOGUE, most: int = 10, secrets: tuple[str, ...] = ()
+        self,
+        catalogue: Catalogue = CATALOGUE,
+        most: int = 10,
+        secrets: tuple[str, ...] = (),
+        aliases: tuple[str, ...] = (),
     ) -> None:
         self.now = EPOCH
         self.platform = MemoryPlatform("console")
@@ -47,6 +53,7 @@ class World:
             clock=self.clock,
             starts_per_minute=most,
             secrets=secrets,
+            aliases=aliases,
         )
 
     def clock(self) -> float:
@@ -88,6 +95,62 @@ async def test_typed_goal_starts_the_fitting_workflow(world: World) -> None:
     assert world.platform.titles == {run.goal.thread: "why is checkout failing?"}
     assert world.platform.shown == {}
     assert told.sentence.startswith("Started Incident response, because")
+
+
+SUPERVISED = replace(
+    CATALOGUE,
+    agents={
+        **CATALOGUE.agents,
+        "supervisor": AgentSpec(
+            name="supervisor",
+            title="Supervisor",
+            description="Plans.",
+            model="smart",
+            supervises=True,
+        ),
+    },
+)
+
+
+async def test_with_a_model_the_supervisor_takes_typed_goals() -> None:
+    """The plan is one step; the words of the goal are no expression, whatever they hold."""
+    world = World(SUPERVISED, aliases=("smart",))
+
+    told = await world.intake.submit("sum up {{ everything }}", ALICE, "incidents", "k1")
+
+    assert told.run_id
+    run = await world.run(told.run_id)
+    (step,) = run.plan.steps
+    assert (step.agent, step.title, run.plan.answer) == (
+        "supervisor",
+        "sum up {{ everything }}",
+        "goal",
+    )
+    assert filled(step, variables(run, step)).instruction == "sum up {{ everything }}"
+    assert run.goal.inputs == {}
+    assert told.sentence == "Supervisor is planning it."
+
+
+async def test_a_supervisor_without_a_model_takes_nothing() -> None:
+    """Without a model words choose, as if there were no supervisor."""
+    world = World(SUPERVISED, aliases=("fast",))
+
+    told = await world.intake.submit("why is checkout failing?", ALICE, "incidents", "k1")
+
+    assert told.run_id
+    assert (await world.run(told.run_id)).plan.workflow == "incident"
+
+
+async def test_a_goal_knows_the_runs_of_its_thread(world: World) -> None:
+    """A follow-up remembers what was asked before in the same conversation."""
+    thread = ThreadRef("console", "ops", "t9")
+    first = await world.intake.submit("payments is slow", ALICE, "ops", "k1", thread)
+    await world.intake.submit("payments is slow", ALICE, "ops", "other")
+
+    second = await world.intake.submit("payments is down", ALICE, "ops", "k2", thread)
+
+    assert second.run_id
+    assert (await world.run(second.run_id)).goal.earlier == (first.run_id,)
 
 
 async def test_same_key_gives_the_same_run(world: World) -> None:
