@@ -25,6 +25,7 @@ from bot.access import (
 )
 from bot.address import console_url
 from bot.desk import Desk
+from bot.forms import Forms
 from bot.intake import Intake
 from bot.live.leader import RedisElection, lead
 from bot.live.outbox import Outbox, RedisOutboxStore
@@ -104,6 +105,7 @@ class BotProcess:
         desk = Desk(
             runs=runs,
             intake=intake,
+            forms=forms,
             incidents=incidents,
             presenter=presenter,
             toolbox=toolbox,

@@ -17,6 +17,7 @@ from agents.redact import redact
 from agents.sandbox import check_arguments
 from agents.secret_args import secret_argument
 from agents.tool import Toolbox, ToolContext, ToolRetry, UnknownToolError
+from bot.forms import Delivery, Forms, Ticket
 from bot.intake import Receipt, Submission
 from bot.present import Presenter
 from bot.views import AnswerView, IncidentView
@@ -102,6 +103,7 @@ class Desk:
         *,
         runs: Runs,
         intake: Takes,
+        forms: Forms,
         incidents: IncidentStore,
         presenter: Presenter,
         toolbox: Toolbox,
@@ -109,6 +111,7 @@ class Desk:
     ) -> None:
         self._runs = runs
         self._intake = intake
+        self._forms = forms
         self._incidents = incidents
         self._toolbox = toolbox
         self._rules = rules
@@ -147,6 +150,10 @@ class Desk:
     async def deliver(self, source: str, body: bytes) -> Receipt:
         """Take in one delivery of an alert source."""
         return await self._intake.deliver(source, body)
+
+    async def take_form(self, source: str, delivery: Delivery) -> Ticket:
+        """Take in one delivery of a form source; see `bot.forms.Forms.take`."""
+        return await self._forms.take(source, delivery)
 
     async def decide(
         self,

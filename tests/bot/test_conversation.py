@@ -10,6 +10,7 @@ from agents.domain import ThreadRef
 from agents.plan import plan_from_workflow
 from bot.conversation import MAX_MESSAGE_CHARS, Conversation, Said, is_stop
 from bot.desk import Desk
+from bot.forms import Forms
 from bot.intake import Intake
 from bot.platforms.memory import MemoryPlatform
 from bot.present import Presenter
@@ -49,6 +50,7 @@ class Room:
         desk = Desk(
             runs=self.runs,
             intake=intake,
+            forms=Forms(catalogue=catalogue, runs=self.runs, incidents=incidents, platforms={}),
             incidents=incidents,
             presenter=Presenter(catalogue, TOOLBOX),
             toolbox=TOOLBOX,

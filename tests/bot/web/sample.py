@@ -28,6 +28,7 @@ from agents.domain import (
 from agents.findings import Ranking, Reason, Suspect, as_json
 from agents.tool import Effect, Tool, Toolbox, ToolContext, ToolResult, ToolRetry
 from bot.desk import Desk
+from bot.forms import Forms
 from bot.intake import Intake
 from bot.platforms.console.adapter import ConsolePlatform
 from bot.platforms.console.memory_store import MemoryConsoleStore
@@ -231,6 +232,14 @@ class House:
         self.desk = Desk(
             runs=self.runs,
             intake=intake,
+            forms=Forms(
+                catalogue=self.catalogue,
+                runs=self.runs,
+                incidents=self.incidents,
+                platforms={"console": self.platform},
+                clock=self.clock,
+                secrets=SECRETS,
+            ),
             incidents=self.incidents,
             presenter=self.presenter,
             toolbox=TOOLBOX,
