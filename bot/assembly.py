@@ -91,6 +91,13 @@ class BotProcess:
             secrets=self.secrets,
             aliases=self.aliases,
         )
+        forms = Forms(
+            catalogue=self.catalogue,
+            runs=runs,
+            incidents=incidents,
+            platforms=platforms,
+            secrets=self.secrets,
+        )
         progress = Progress(
             store=store,
             incidents=incidents,
