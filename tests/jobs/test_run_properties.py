@@ -67,11 +67,11 @@ def plans(draw: st.DrawFn) -> Plan:
                 when=draw(st.sampled_from(["", "", "1 == 1", "1 == 2", "1 / 0"])),
                 for_each="" if kind == "plan" else draw(st.sampled_from(LISTS)),
                 retries=Retries(times=draw(st.integers(0, 2))),
+                aside=draw(st.booleans()),
             )
         )
-    answer = Step(
-        id="answer", title="Answer", tool="test.read", after=tuple(step.id for step in steps)
-    )
+    after_all = tuple(step.id for step in steps if not step.aside)
+    answer = Step(id="answer", title="Answer", tool="test.read", after=after_all)
     return Plan(workflow="random", steps=(*steps, answer), answer="answer", max_wall_s=100_000)
 
 
