@@ -31,6 +31,7 @@ WORKFLOW = WorkflowSpec(
             approval=True,
             review=ReviewSpec(criteria="It is true."),
             max_hops=2,
+            aside=True,
         ),
         StepSpec(id="gate", approves=("fix",)),
         StepSpec(id="fix", tool="service.restart", needs=("gate",)),
