@@ -111,6 +111,9 @@ class IncidentStore(Protocol):
     async def incident(self, incident_id: str) -> IncidentFacts | None:
         """Return the incident as tools know it, None when there is none of that id."""
 
+    async def open_incidents(self) -> list[IncidentFacts]:
+        """Return the newest incidents that are not resolved, as tools know them, newest first."""
+
     async def list(self, limit: int = 50) -> Sequence[Incident]:
         """Return incidents, newest first."""
 
@@ -186,6 +189,10 @@ class MemoryIncidentStore:
         """See `IncidentStore.incident`."""
         return incident_facts(self._incidents.get(incident_id))
 
+    async def open_incidents(self) -> list[IncidentFacts]:
+        """See `IncidentStore.open_incidents`."""
+        return open_facts(await self.list(MAX_RELATED))
+
     async def list(self, limit: int = 50) -> Sequence[Incident]:
         """See `IncidentStore.list`."""
         newest = sorted(self._incidents.values(), key=lambda i: i.opened_at, reverse=True)
@@ -218,7 +225,15 @@ def incident_facts(incident: Incident | None) -> IncidentFacts | None:
     """Return what tools may know of an incident."""
     if incident is None:
         return None
-    return IncidentFacts(incident.id, incident.title, incident.opened_at, incident.resolved_at)
+    return IncidentFacts(
+        incident.id, incident.title, incident.opened_at, incident.resolved_at, incident.service
+    )
+
+
+def open_facts(incidents: Iterable[Incident]) -> list[IncidentFacts]:
+    """Return what tools may know of the incidents that are not resolved."""
+    facts = [incident_facts(one) for one in incidents if not one.is_resolved]
+    return [one for one in facts if one is not None]
 
 
 def related_facts(incidents: Iterable[Incident], service: str, since: float) -> list[AlertFacts]:
@@ -475,6 +490,10 @@ class RedisIncidentStore:
         """See `IncidentStore.incident`."""
         head = await self.client.hmget(incident_key(incident_id), "incident", "version")
         return incident_facts(_parse(head, ()))
+
+    async def open_incidents(self) -> list[IncidentFacts]:
+        """See `IncidentStore.open_incidents`."""
+        return open_facts(await self.list(MAX_RELATED))
 
     async def list(self, limit: int = 50) -> Sequence[Incident]:
         """See `IncidentStore.list`."""

@@ -16,6 +16,7 @@ from agents.wording import duration, one_line, utc
 DEFAULT_LOOK_BACK_S = 3_600.0
 MAX_LOOK_BACK_S = 86_400.0
 MAX_ALERTS = 50
+MAX_INCIDENTS = 50
 MAX_SUMMARY_CHARS = 200
 POLL_S = 1.0
 MAX_WAIT_S = 600.0
@@ -44,6 +45,7 @@ class IncidentFacts:
     title: str
     opened_at: float
     resolved_at: float | None = None
+    service: str = ""
 
 
 class AlertBook(Protocol):
@@ -55,6 +57,10 @@ class AlertBook(Protocol):
 
     async def incident(self, incident_id: str) -> IncidentFacts | None:
         """Return the incident, None when there is none of that id."""
+        ...
+
+    async def open_incidents(self) -> list[IncidentFacts]:
+        """Return the newest incidents that are not resolved, newest first."""
         ...
 
 
@@ -86,6 +92,26 @@ class RelatedOutput(BaseModel):
     is_firing: bool
     started_at: float | None = None
     alerts: list[AlertRecord] = Field(default_factory=list)
+
+
+class IncidentsArguments(BaseModel, extra="forbid"):
+    """Nothing: all that are open are listed."""
+
+
+class IncidentRecord(BaseModel):
+    """One open incident; `line` is its line of the evidence."""
+
+    id: str
+    title: str
+    service: str = ""
+    opened_at: float
+    line: str = ""
+
+
+class IncidentsOutput(BaseModel):
+    """The incidents that are open, oldest first."""
+
+    incidents: list[IncidentRecord] = Field(default_factory=list)
 
 
 class WaitArguments(BaseModel, extra="forbid"):
@@ -126,6 +152,20 @@ class _Related:
         head = f"{len(alerts)} alerts of {args.service} in the last {duration(args.last_s)}"
         text = "\n".join([head, *(alert.line for alert in alerts)])
         return ToolResult(output, text, f"Alerts of {args.service}")
+
+
+class _Incidents:
+    """Lists the open incidents."""
+
+    def __init__(self, book: AlertBook) -> None:
+        self._book = book
+
+    async def __call__(self, context: ToolContext, args: IncidentsArguments) -> ToolResult:
+        facts = sorted(await self._book.open_incidents(), key=lambda one: one.opened_at)
+        incidents = [_incident_record(one) for one in facts[-MAX_INCIDENTS:]]
+        head = f"{len(incidents)} incidents are open"
+        text = "\n".join([head, *(one.line for one in incidents)])
+        return ToolResult(IncidentsOutput(incidents=incidents), text, "Open incidents")
 
 
 class _WaitResolved:
@@ -171,6 +211,14 @@ def alert_tools(book: AlertBook) -> tuple[Tool, ...]:
             is_confined=False,
         ),
         Tool(
+            name="alerts.incidents",
+            description="List the incidents that are open, of all services.",
+            arguments=IncidentsArguments,
+            output=IncidentsOutput,
+            run=_Incidents(book),
+            is_confined=False,
+        ),
+        Tool(
             name="alerts.wait_resolved",
             description="Wait until all alerts of an incident are resolved.",
             arguments=WaitArguments,
@@ -179,6 +227,19 @@ def alert_tools(book: AlertBook) -> tuple[Tool, ...]:
             is_confined=False,
             limits=Limits(timeout_s=MAX_WAIT_S + 30),
         ),
+    )
+
+
+def _incident_record(incident: IncidentFacts) -> IncidentRecord:
+    title = one_line(redact(incident.title), MAX_SUMMARY_CHARS)
+    of = f" of {incident.service}" if incident.service else ""
+    line = f"{incident.id}: {title}{of}, open since {utc(incident.opened_at)}"
+    return IncidentRecord(
+        id=incident.id,
+        title=title,
+        service=incident.service,
+        opened_at=incident.opened_at,
+        line=line,
     )
 
 

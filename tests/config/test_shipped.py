@@ -36,6 +36,10 @@ class NoAlerts:
         """Know no incident."""
         return None
 
+    async def open_incidents(self) -> list[IncidentFacts]:
+        """Know no incident."""
+        return []
+
 
 class NoThread:
     """A poster that posts nowhere."""

@@ -169,6 +169,19 @@ class IncidentStoreContract:
         assert first.incident_ids == (one.incident_id,)
         assert second.incident_ids == later.incident_ids == (two.incident_id,)
 
+    async def test_open_incidents_are_those_not_resolved(
+        self, incident_store: IncidentStore
+    ) -> None:
+        """Tools see which other incidents go on, newest first."""
+        over = resolved("Old", starts_at=NOW - 500, ends_at=NOW - 400)
+        await incident_store.accept(arrivals(firing()), NOW)
+        await incident_store.accept(arrivals(firing(service="payments"), over), NOW + 1)
+
+        facts = await incident_store.open_incidents()
+
+        assert [fact.service for fact in facts] == ["payments", "checkout"]
+        assert all(fact.resolved_at is None for fact in facts)
+
     async def test_related_alerts_are_those_of_the_service(
         self, incident_store: IncidentStore
     ) -> None:

@@ -9,7 +9,14 @@ import pytest
 from agents.sandbox import call
 from agents.tool import Toolbox, ToolResult, ToolRetry
 from agents.tools import alerts
-from agents.tools.alerts import AlertFacts, IncidentFacts, RelatedOutput, WaitOutput, alert_tools
+from agents.tools.alerts import (
+    AlertFacts,
+    IncidentFacts,
+    IncidentsOutput,
+    RelatedOutput,
+    WaitOutput,
+    alert_tools,
+)
 from tests.agents.test_tools.conftest import NOW, world
 
 FIRING = AlertFacts("f1", "CheckoutErrorRateHigh", "checkout", "critical", NOW - 30)
@@ -38,6 +45,10 @@ class Book:
             return None
         self.looks -= 1
         return OPEN if self.looks >= 0 else replace(OPEN, resolved_at=NOW)
+
+    async def open_incidents(self) -> list[IncidentFacts]:
+        """Return two, newest first."""
+        return [OPEN, replace(OPEN, id="inc-0", opened_at=OPEN.opened_at - 60, service="payments")]
 
 
 async def use(book: Book, tool: str, **arguments: str | float) -> ToolResult:
@@ -87,3 +98,13 @@ async def test_unknown_incident_is_refused() -> None:
     """An id that nobody knows is a wrong argument."""
     with pytest.raises(ToolRetry, match="no incident"):
         await use(Book([]), "alerts.wait_resolved", incident_id="i2")
+
+
+async def test_open_incidents_are_listed_oldest_first() -> None:
+    """What else is going on can be seen from an incident."""
+    result = await use(Book([]), "alerts.incidents")
+
+    assert isinstance(result.output, IncidentsOutput)
+    assert [one.id for one in result.output.incidents] == ["inc-0", OPEN.id]
+    assert result.output.incidents[0].service == "payments"
+    assert all(one.line in result.text for one in result.output.incidents)

@@ -28,6 +28,10 @@ class NoAlerts:
         """Return nothing."""
         return None
 
+    async def open_incidents(self) -> list[IncidentFacts]:
+        """Know no incident."""
+        return []
+
 
 class NoThread:
     """A poster that posts nowhere."""
