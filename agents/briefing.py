@@ -16,6 +16,8 @@ from config.specs import PERSON, AgentSpec
 
 MAX_INPUT_CHARS = 16_000
 MAX_SERVICES = 50
+OUTSIDE = frozenset({Origin.ALERT, Origin.FORM})
+"""Where goals come from whose words are data."""
 TO_PERSON = "People: for what nobody here may decide or can find out."
 
 
@@ -51,7 +53,7 @@ def opening(briefing: Briefing) -> tuple[Message, Message]:
 
 def _step_text(briefing: Briefing) -> str:
     goal, nonce, memory = briefing.goal, briefing.nonce, briefing.memory
-    is_from_outside = goal.origin is not Origin.MESSAGE
+    is_from_outside = goal.origin in OUTSIDE
     return render(
         "agent_step",
         step=briefing.step,

@@ -33,6 +33,7 @@ from agents.models.port import (
     ToolRequest,
 )
 from agents.prompting import render
+from agents.redact import MASK
 from agents.repetition import Again, Repetition, call_key
 from agents.reports import CallOutcome
 from agents.review import Review, Verdict, read_verdict, verdict_request
@@ -45,7 +46,12 @@ MAX_BAD_OUTPUTS = 2
 """How often an agent is told what is wrong with its output before it counts as failed."""
 LAST_WORDS_S = 20.0
 LAST_WORDS_SHARE = 0.25
+MAX_QUESTIONS = 5
+"""How much one agent may ask people in one step."""
 ACCEPT, REJECT = "accept", "reject"
+NOTHING_SAID = "(nothing)"
+"""Providers refuse messages without words."""
+CUT_OFF = "it was cut off at its length limit: write less"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +238,7 @@ class _Work:
         self._repetition = Repetition()
         self._folding = Folding(task.agent.context_tokens)
         self._bad_outputs = 0
+        self._questions = 0
         self._prefix = ""
 
     def tell(self, text: str) -> None:
@@ -322,7 +329,7 @@ class _Work:
 
     def _heed_words(self, reply: ModelReply) -> Reading | None:
         """Take a reply without calls as the output, if it can be one."""
-        self._messages.append(Message(Role.ASSISTANT, reply.text))
+        self._messages.append(Message(Role.ASSISTANT, reply.text or NOTHING_SAID))
         reading = self._read(reply)
         if not reading.errors:
             return reading
@@ -331,6 +338,8 @@ class _Work:
 
     def _read(self, reply: ModelReply) -> Reading:
         form, is_cut = self._task.form, reply.finish is Finish.LENGTH
+        if form is None and is_cut:
+            return Reading(errors=(CUT_OFF,))
         if form is None:
             return Reading(reply.text) if reply.text.strip() else Reading(errors=("it is empty",))
         if reply.output is not None:
@@ -353,7 +362,7 @@ class _Work:
         if again is Again.TELL:
             self.tell(render("no_progress"))
 
-    async def _last_words(self, turn: int, why: str) -> Solved:
+    async def _last_words(self, turn: int, why: str, *, may_be_late: bool = True) -> Solved:
         """Ask once for what the agent has, without tools; it takes the place of a turn."""
         form = self._task.form
         said = as_text(
@@ -376,10 +385,12 @@ class _Work:
             raise UnsolvedError(f"{why}, and there was no time for last words") from None
         except ModelError as error:
             raise UnsolvedError(f"{why}, and its last words failed: {error}") from error
+        if reply.requests and may_be_late:  # The turn is on record after all: it came too late.
+            return await self._last_words(turn + 1, why, may_be_late=False)
         reading = self._read(reply)
         if reply.finish is Finish.REFUSED or reading.errors:
             raise UnsolvedError(f"{why}, and its last words cannot be used")
-        self._messages.append(Message(Role.ASSISTANT, reply.text))
+        self._messages.append(Message(Role.ASSISTANT, reply.text or NOTHING_SAID))
         return Solved(reading.value, why)
 
     # ---- one turn's requests
@@ -454,6 +465,8 @@ class _Work:
         if request.args is None:
             cut = " (your reply was cut off at its length limit: write less)" if is_cut else ""
             return f"The arguments of {request.name} are not a JSON object{cut}: send one."
+        if name != SUBMIT and MASK in json.dumps(request.args):
+            return f"{request.name} was not called: leave out what is or was a secret."
         if name in builtins.ARGUMENTS:
             try:
                 typed = builtins.ARGUMENTS[name].model_validate(request.args)
@@ -474,14 +487,22 @@ class _Work:
             text = self._find(str(one.args["query"]))
             self._note_progress(turn, text)
         elif one.name == ASK:
-            question = f"{self._task.agent.title} asks: {one.args['question']}"
-            options = cast("list[str]", one.args["options"])
-            text = f"Answer: {await self._ports.ask(call_id, question, options, 'input')}"
-            self._note_progress(turn, text)
+            text = await self._ask(turn, one, call_id)
         else:
             text = await self._hand_off(turn, one, call_id)
         turn.said[one.place] = text
         self._results[call_key(one.name, one.args)] = turn.notes.get(one.place, text)
+
+    async def _ask(self, turn: _Turn, one: _Asked, call_id: str) -> str:
+        if self._questions >= MAX_QUESTIONS:
+            turn.failures.add(one.place)
+            return f"You have asked {MAX_QUESTIONS} times, and that is the most."
+        self._questions += 1
+        question = f"{self._task.agent.title} asks: {one.args['question']}"
+        options = cast("list[str]", one.args["options"])
+        text = f"Answer: {await self._ports.ask(call_id, question, options, 'input')}"
+        self._note_progress(turn, text)
+        return text
 
     def _note_progress(self, turn: _Turn, text: str) -> None:
         turn.is_progress = self._repetition.is_new(text) or turn.is_progress

@@ -20,7 +20,7 @@ def excerpt(text: str, evidence_id: str, limit: int = MAX_SHOWN_CHARS) -> str:
     head = _fitting(lines, int(limit * HEAD_SHARE))
     tail = _fitting(lines[head:][::-1], limit - sum(len(line) + 1 for line in lines[:head]))
     left_out = len(lines) - head - tail
-    where = f": evidence.read({evidence_id}, from_line={head + 1})" if evidence_id else ""
+    where = f": evidence__read({evidence_id}, from_line={head + 1})" if evidence_id else ""
     return "\n".join(
         [*lines[:head], f"… {left_out} more lines{where}", *lines[len(lines) - tail :]]
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol, cast
 
 import structlog
@@ -15,13 +16,14 @@ from pydantic import JsonValue, TypeAdapter
 
 from agents.domain import JsonObject
 from agents.models.port import Model, ModelReply, ModelRequest
-from agents.redact import redact
+from agents.redact import MASK, redact, redact_json
+from agents.secret_args import secret_argument
 from agents.wording import one_line
 from jobs import commands as c
 from jobs.asking import Suspended
 from jobs.commands import Refused
 from jobs.journal import StepJournal, leg_of
-from jobs.patience import patiently
+from jobs.patience import patiently, to_the_end
 from jobs.run import MAX_NOTE_CHARS
 from jobs.service import Runs, UnknownRunError
 from jobs.spending import BudgetReachedError
@@ -90,11 +92,18 @@ class Thinking:
         if entry is not None:
             reply = REPLY.validate_python(entry["reply"])
         else:
-            reply = await self._ask(key, request)
+            reply = without_secrets(await self._ask(key, request))
+        # It is paid: it goes on record even when the step's time is up just now.
+        await to_the_end(self._record(full, request, reply, is_new=entry is None))
+        return reply
+
+    async def _record(
+        self, full: str, request: ModelRequest, reply: ModelReply, *, is_new: bool
+    ) -> None:
+        if is_new:
             stored = cast(JsonObject, REPLY.dump_python(reply, mode="json"))
             await self._journal.put({"key": full, "kind": request.purpose, "reply": stored})
         await self._count(full, request, reply)
-        return reply
 
     async def once(self, key: str, make: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
         """Return what `make` gave the first time it was asked under this key."""
@@ -180,6 +189,38 @@ class Thinking:
                 ),
             )
         )
+
+
+def without_secrets(reply: ModelReply) -> ModelReply:
+    """Return the reply as it may be stored: what looks like a secret is taken out of it.
+
+    A tool request with such an argument is not carried out as it stands; see `agents.loop`.
+    """
+    return replace(
+        reply,
+        text=redact(reply.text),
+        output=redact_json(reply.output),
+        requests=tuple(
+            replace(
+                one,
+                raw=redact(one.raw),
+                args=None if one.args is None else _clean(one.args),
+            )
+            for one in reply.requests
+        ),
+    )
+
+
+def _clean(args: JsonObject) -> JsonObject:
+    """Redact the arguments that hold a secret, or are one by their name."""
+    cleaned: JsonObject = {}
+    for name, value in args.items():
+        if secret_argument({name: value}):
+            clean = redact_json(value)
+            cleaned[name] = clean if clean != value else MASK
+        else:
+            cleaned[name] = value
+    return cleaned
 
 
 def grants(run: Run) -> dict[str, int]:
