@@ -63,7 +63,11 @@ def run_evals(settings: Settings, environ: Mapping[str, str], options: EvalOptio
         sys.stderr.write(f"{error}\n")
         return REFUSED
     began_at, began = time.time(), time.monotonic()
-    trials = asyncio.run(_run(work, replace(catalogue, models=models), options, console))
+    try:
+        trials = asyncio.run(_run(work, replace(catalogue, models=models), options, console))
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped before all cases were run: there is no report.\n")
+        return REFUSED
     report = report_on(
         trials,
         work,
@@ -82,7 +86,8 @@ def _modelled(models: ModelsFile, environ: Mapping[str, str], settings: Settings
     router = ModelRouter(models, MemoryGate(), model_keys(models, environ, settings))
     metered = MeteredModels(router, MemoryLedger(models.budgets), time.time)
     names = dict.fromkeys(specs[0].model for specs in models.models.values() if specs)
-    return Thinker(MODEL, ", ".join(names), metered)
+    aliases = frozenset(alias for alias, specs in models.models.items() if specs)
+    return Thinker(MODEL, ", ".join(names), metered, aliases)
 
 
 async def _run(

@@ -14,8 +14,8 @@ from config.plain import to_text
 
 MAX_SHOWN_CHARS = 200
 ANY_CAUSE = FindingSpec(cause="any")
-TALK = "chat.*"
-"""Saying something in the thread acts on nothing."""
+HARMLESS = ("chat.*", "memory.*")
+"""Writes that act on no service: saying something in the thread, asking to remember a fact."""
 
 
 def unmet(scenario: Scenario, outcome: Outcome, releases: Mapping[str, str]) -> list[str]:
@@ -82,7 +82,7 @@ class _Judge:
             if found := self._matching(act, outcome.proposed):
                 yield f"proposed, and must not be: {_listed(found)}"
         if self._scenario.is_healthy:
-            acts = tuple(act for act in outcome.proposed if not fnmatchcase(act.tool, TALK))
+            acts = tuple(act for act in outcome.proposed if not _is_harmless(act))
             if acts:
                 yield f"proposed, and must not be: {_listed(acts)}"
         for act in expect.does:
@@ -170,6 +170,10 @@ class _Judge:
             if not cause.words
         )
         return f"{said} (cause named: {causes})" if causes else said
+
+
+def _is_harmless(act: Act) -> bool:
+    return any(fnmatchcase(act.tool, pattern) for pattern in HARMLESS)
 
 
 def _told(finding: FindingSpec) -> str:

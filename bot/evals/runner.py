@@ -74,25 +74,23 @@ def select(
             "No model is configured, so there is no model row: set MUSTER_MODEL_NAME (and "
             "MUSTER_MODEL_BASE_URL, MUSTER_MODEL_KEY), or fill models.yaml."
         )
-    without = [one for one in wanted if one.requires is not None]
     notes: list[str] = []
     if MODEL in modes and MODEL not in there:
+        without = [one for one in wanted if one.requires == MODEL]
         if without:
             raise RefusedError(
                 f"{_named(without)} need a model and none is configured, so they would be "
                 "skipped: configure one, or ask for the runbook row alone with --mode runbook."
             )
         notes.append("No model is configured: the runbook row is all there is.")
-    if without and RUNBOOK in modes:
-        notes.append(f"{_named(without)} need a model and are no part of the runbook row.")
-    rows = [
-        (
-            there[mode],
-            tuple(one for one in wanted if mode == MODEL or one.requires is None),
-        )
-        for mode in modes
-        if mode in there
-    ]
+    rows: list[tuple[Thinker, tuple[Scenario, ...]]] = []
+    for mode in modes:
+        if mode not in there:
+            continue
+        others = [one for one in wanted if one.requires not in (None, mode)]
+        if others:
+            notes.append(f"No part of the {mode} row: {_named(others)}.")
+        rows.append((there[mode], tuple(one for one in wanted if one.requires in (None, mode))))
     for thinker, cases in rows:
         if len(cases) < selection.min_cases:
             raise RefusedError(

@@ -268,7 +268,9 @@ class Scenario(Spec):
     name: Name
     title: str = Field(max_length=120)
     labels: tuple[Name, ...] = Field(min_length=1)
-    requires: Literal["model"] | None = Field(None, description="No part of the runbook row.")
+    requires: Literal["runbook", "model"] | None = Field(
+        None, description="It is part of this row alone."
+    )
     goal: str | None = Field(None, min_length=1, max_length=2_000)
     alert: AlertSpec | None = None
     workflow: Name | None = None

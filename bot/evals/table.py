@@ -16,7 +16,10 @@ from bot.evals.tally import ALL
 def print_report(report: Report, console: Console) -> None:
     """Print the table, what has to be said about it, and each failure's first reason."""
     table = Table(
-        title=f"{report.folder}, {report.runs_per_case} per case and mode", box=SIMPLE_HEAD
+        title=f"{report.folder}, {report.runs_per_case} per case and mode",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
     )
     for name in ("mode", "label"):
         table.add_column(name, no_wrap=True)

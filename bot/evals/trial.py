@@ -57,11 +57,15 @@ KNOWN = RouteSpec(name="known", channel=CHANNEL, platform=CONSOLE)
 
 @dataclass(frozen=True, slots=True)
 class Thinker:
-    """Who thinks in a row of the report: runbooks (no models), or models under a name."""
+    """Who thinks in a row of the report: runbooks (no models), or models under a name.
+
+    `aliases` are those that have a model.
+    """
 
     mode: str
     name: str
     models: Models | None = None
+    aliases: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class _Stage:
             runs=self._runs,
             incidents=self._incidents,
             platforms={name: MemoryPlatform(name) for name in platforms},
+            aliases=thinker.aliases,
         )
         self._executor = Executor(
             runs=self._runs,

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from agents.models.port import Finish, Message, Model, ModelReply, ModelRequest, Role
-from agents.models.scripted import NAME, ScriptedModel, calls
+from agents.models.scripted import NAME, ScriptedModel, calls, output
 from bot.evals.runner import MODEL
 from bot.evals.trial import Thinker
 from jobs.state import Run
 
 LOOKS = ("metrics__onset", "deploys__recent", "logs__patterns")
 SERVICE = "checkout"
+SERVICES = (SERVICE, "payments", "reports", "search")
+RULES = "What our rules make of it"
 USD_PER_TOKEN = 0.000_001
 RISE, DEPLOY = " rose from ", " deployed "
 
@@ -39,7 +41,40 @@ class ScriptedModels:
 
 def scripted_analyst() -> Thinker:
     """Return the analyst as a row of the report."""
-    return Thinker(MODEL, NAME, ScriptedModels(ScriptedModel(_turn, usd_per_token=USD_PER_TOKEN)))
+    model = ScriptedModel(_say, usd_per_token=USD_PER_TOKEN)
+    return Thinker(MODEL, NAME, ScriptedModels(model), frozenset({"smart", "fast"}))
+
+
+def _say(request: ModelRequest) -> ModelReply:
+    """Answer as whoever is asked: the supervisor, an agent that was given rules, or a looker."""
+    asked = str((request.output_schema or {}).get("title", ""))
+    text = request.messages[-1].text
+    if asked == "PlanDraft":
+        return output(_plan(text))
+    if asked == "ReviewDraft":
+        return output({"decision": "go_on", "reason": "Nothing speaks against the plan."})
+    if RULES in text:
+        return calls(("submit", _rules(text)))
+    return _turn(request)
+
+
+def _plan(text: str) -> JsonValue:
+    """Choose the reviewed workflow for the service that the goal names."""
+    goal = text.partition("## Goal")[2].partition("\n\n")[2] or text
+    service = next((name for name in SERVICES if name in goal), SERVICE)
+    return {
+        "decision": "workflow",
+        "reason": "It is about a service in trouble.",
+        "workflow": "incident",
+        "inputs": [{"name": "service", "value": service}],
+    }
+
+
+def _rules(text: str) -> dict[str, JsonValue]:
+    """Return what the rules made of what was gathered: the last fenced text of the opening."""
+    fenced = text.rpartition(RULES)[2].partition("<<data ")[2].partition(">>\n")[2]
+    found: dict[str, JsonValue] = json.loads(fenced.partition("\n<<end ")[0])
+    return found
 
 
 def _turn(request: ModelRequest) -> ModelReply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from agents.domain import Answer, Cite, Claim, Finding
@@ -9,6 +10,8 @@ from bot.evals.outcome import Act, Cause, Outcome
 from bot.evals.scenario import Scenario
 from bot.evals.trial import Thinker, Trial
 
+OURS = Path(__file__).parents[2] / "evals"
+"""The scenarios that Muster is held to."""
 BAD = "b" * 40
 RELEASES = {"bad": BAD}
 RUNBOOK = Thinker("runbook", "runbook")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.evals.reading import read_scenarios
 from bot.evals.report import report_on
 from bot.evals.runner import MODEL, Selection, run_all, select
 from bot.evals.scenario import Scenario
@@ -15,7 +16,7 @@ from config.settings import Settings
 from config.specs import AgentSpec, StepSpec, WorkflowSpec
 from jobs.assembly import read_catalogue
 from tests.bot.evals.analyst import scripted_analyst
-from tests.bot.evals.cases import RUNBOOK, scenario
+from tests.bot.evals.cases import OURS, RUNBOOK, scenario
 
 LOOKING = AgentSpec(
     name="looker",
@@ -32,6 +33,7 @@ LOOK = WorkflowSpec(
     steps=(StepSpec(id="look", agent="looker"),),
     answer="look",
 )
+LABELS = {"healthy", "inconclusive"}
 CITED = {
     "required": [{"kind": "cause_found"}, {"cause": "deploy", "service": "checkout"}],
     "cites": ["metrics.onset", "deploys.recent"],
@@ -94,6 +96,18 @@ async def test_a_healthy_case(catalogue: Catalogue) -> None:
     (trial,) = await tried(catalogue, well)
 
     assert trial.missed == ()
+
+
+async def test_our_scenarios_with_models(catalogue: Catalogue) -> None:
+    """Typed goals go to the supervisor, its workflow runs with models, and the same is expected."""
+    cases = [
+        one for one in read_scenarios(OURS) if set(one.labels) & LABELS and one.requires is None
+    ]
+
+    trials = await tried(catalogue, *cases)
+
+    assert {trial.scenario.name: trial.missed for trial in trials if trial.missed} == {}
+    assert all(trial.outcome.spent.calls for trial in trials)
 
 
 async def test_the_row_says_who_thought(catalogue: Catalogue) -> None:

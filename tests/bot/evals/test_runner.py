@@ -32,7 +32,7 @@ def test_every_case_in_each_mode() -> None:
         ("runbook", ["a", "b"]),
         ("model", ["a", "b", "c"]),
     ]
-    assert work.notes == ("1 cases (c) need a model and are no part of the runbook row.",)
+    assert work.notes == ("No part of the runbook row: 1 cases (c).",)
 
 
 def test_labels_choose() -> None:
@@ -74,4 +74,14 @@ def test_the_runbook_alone_may_be_asked_for() -> None:
     work = select(CASES, Selection(mode="runbook"), [RUNBOOK])
 
     assert len(work.rows) == 1
-    assert "need a model" in work.notes[0]
+    assert work.notes == ("No part of the runbook row: 1 cases (c).",)
+
+
+def test_a_case_may_be_about_runbooks_alone() -> None:
+    """What only words decide is no case for a model, and that is said."""
+    words = scenario(name="words", requires="runbook")
+
+    work = select([*WITHOUT_MODEL, words], Selection(), [RUNBOOK, SCRIPTED])
+
+    assert [len(cases) for _, cases in work.rows] == [3, 2]
+    assert work.notes == ("No part of the model row: 1 cases (words).",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,8 @@ from bot.evals.trial import Trial
 from config.contents import Catalogue
 from config.settings import Settings
 from jobs.assembly import read_catalogue
-from tests.bot.evals.cases import RUNBOOK, scenario
+from tests.bot.evals.cases import OURS, RUNBOOK, scenario
 
-OURS = Path(__file__).parents[2] / "evals"
 MIN_CASES, MIN_HEALTHY = 20, 6
 ROLLBACK = {"repairs": [{"tool": "service.rollback", "service": "checkout", "heals": ["checkout"]}]}
 
