@@ -159,7 +159,7 @@ class Thinking:
             output_tokens=usage.output_tokens,
             cost_usd=usage.cost_usd,
             duration_s=reply.duration_s,
-            note=redact(one_line(reply.text, MAX_NOTE_CHARS)),
+            note="" if request.output_schema else redact(one_line(reply.text, MAX_NOTE_CHARS)),
         )
         self._run = await patiently(lambda: self._runs.send(self._run.id, command))
 
