@@ -295,6 +295,8 @@ def _note(run: Run, step: Step, state: StepState) -> str:
             return _planner_note(run, step, state)
         case Status.RUNNING:
             return state.note
+        case Status.SUCCEEDED:
+            return state.reason  # What people should know of how its output came about.
         case Status.FAILED:
             return state.error
         case Status.SKIPPED:

@@ -131,6 +131,15 @@ def test_question_leaves_the_rest_running() -> None:
     assert (shown.kind, shown.asked_by) == ("input", "Log analyst")
 
 
+def test_remark_on_an_output_is_told() -> None:
+    """How a step came to its output stays on its line after its end."""
+    run = take(revise(planned(), ROOT, METRICS), METRICS.id)
+    run = send(run, c.FinishStep(METRICS.id, 1, 7, remark="no model answered: runbook"))
+
+    (step,) = PRESENT.run_view(run).steps
+    assert step.note == "no model answered: runbook"
+
+
 def test_handoff_is_told_on_its_step() -> None:
     """From whom to whom, by their titles, and why; the step is the next agent's."""
     triage = child(ROOT, "ticket", "Solve the ticket", "triage")
