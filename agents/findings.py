@@ -177,6 +177,29 @@ class Verification(Record):
     missing: tuple[str, ...] = ()
 
 
+class Detection(Record):
+    """Whether an incident is new, came back, or is part of another one that is open."""
+
+    status: Literal["new", "again", "part_of"] = "new"
+    incident_id: str = Field("", description="Of the incident that it is part of.")
+    line: str = ""
+    others: tuple[Reason, ...] = Field((), description="Other incidents that are open.")
+    deploys: tuple[str, ...] = Field((), description="Deploys of the hour before, as lines.")
+    missing: tuple[str, ...] = ()
+
+
+class Notices(Record):
+    """What people are told about a disruption; nothing of it is sent by whoever writes it."""
+
+    phase: Literal["began", "over"] = "began"
+    update: str = Field(max_length=2_000, description="For the team's channel.")
+    subject: str = Field(max_length=120)
+    public: str = Field(max_length=2_000, description="For the status page; no internal names.")
+    customers: str = Field(max_length=4_000, description="A letter to those who are affected.")
+    state: Literal["investigating", "identified", "monitoring", "resolved"] = "investigating"
+    eta: str = Field("", description="When there is more to say, such as `10:40 UTC`.")
+
+
 class CiteOut(Record):
     """See `agents.domain.Cite`."""
 
@@ -321,6 +344,8 @@ OUTPUTS: Mapping[str, type[BaseModel]] = {
     "change_findings": ChangeFindings,
     "suspects": Ranking,
     "verification": Verification,
+    "detection": Detection,
+    "incident_notices": Notices,
     "incident_answer": AnswerOut,
     "ticket_triage": Triage,
     "account_facts": Account,

@@ -50,6 +50,8 @@ class _Given(BaseModel):
     restart: dict[str, Any] | None = None
     verification: dict[str, Any] | None = None
     resolved: dict[str, Any] | None = None
+    detection: dict[str, Any] | None = None
+    manual: dict[str, Any] | None = None
     timeline: list[dict[str, Any]] = Field(default_factory=list)
     decisions: list[dict[str, Any]] = Field(default_factory=list)
     statuses: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -65,6 +67,9 @@ class _Case:
         self.verification = (
             Verification.model_validate(given.verification) if given.verification else None
         )
+        by_hand = Verification.model_validate(given.manual) if given.manual else None
+        self.is_mended_by_hand = by_hand is not None and by_hand.is_normal
+        self.verification = self.verification or by_hand
         self.proposal = self.ranking.proposal if self.ranking else Proposal()
         self.top: Suspect | None = (
             self.ranking.suspects[0] if self.ranking and self.ranking.suspects else None
@@ -128,7 +133,7 @@ def _finding(case: _Case) -> Finding:
         return "failed"
     if case.ranking.status == "healthy":
         return "inconclusive" if case.is_resolved is False else "healthy"
-    if case.done and case.verification and case.verification.is_normal:
+    if case.verification and case.verification.is_normal and (case.done or case.is_mended_by_hand):
         return "fixed"
     return "cause_found" if case.ranking.status == "cause_found" else "inconclusive"
 
@@ -145,6 +150,8 @@ def _headline(case: _Case, finding: Finding) -> str:
             )
         return f"Nothing is wrong with {case.service} now{_was(case.ranking)}."
     was = _ailing(case)
+    if case.is_mended_by_hand:
+        return f"{name} was {was}; it was mended by hand, and {_back(case)}."
     if case.ranking.status == "inconclusive" or case.top is None:
         if case.ranking.is_present_now is None:
             return f"Whether anything is wrong with {case.service} could not be measured."
@@ -241,11 +248,14 @@ def _summary(case: _Case, finding: Finding) -> str:
             f"{one.title} ({one.score:.2f})" for one in ranking.suspects[:MAX_SUSPECTS_SHOWN]
         )
         parts.append(f"What was considered: {shown}.")
+    detection = case.given.detection or {}
+    if detection.get("status") in ("again", "part_of") and detection.get("line"):
+        parts.append(f"{detection['line']}.")
     if finding == "healthy" and case.is_resolved:
         parts.append("The alert is resolved and nothing was changed.")
     elif finding == "healthy":
         parts.append("Nothing was changed.")
-    if case.done and case.is_resolved is not None:
+    if (case.done or case.is_mended_by_hand) and case.is_resolved is not None:
         parts.append("The alert is resolved." if case.is_resolved else "The alert still fires.")
     parts.append("Found by the runbook's rules; no model was used.")
     return " ".join(parts)
@@ -361,6 +371,8 @@ def _recommendations(case: _Case, finding: Finding) -> list[str]:
     ranking = case.ranking
     if ranking is None:
         return [f"Look at {case.service} by hand, and run this again once the tools answer."]
+    if case.is_mended_by_hand:
+        return ["Declare what was done by hand as a command, so that it can be proposed next time."]
     if finding == "fixed" and case.top:
         if case.top.kind == "deploy":
             return [f"Mend or revert {short(case.top.release)} before it is released again."]

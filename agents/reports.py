@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
+from agents.detection import detection
 from agents.domain import JsonObject
 from agents.findings import (
     ChangeFinding,
@@ -20,6 +21,7 @@ from agents.findings import (
     as_json,
 )
 from agents.incident_answer import incident_answer
+from agents.incident_notices import incident_notices
 from agents.outcome import CallOutcome
 from agents.support.account import account_facts
 from agents.support.answer import ticket_answer
@@ -213,6 +215,8 @@ REPORTS: Mapping[str, Report] = {
     "change_findings": change_findings,
     "suspects": suspects,
     "verification": verification,
+    "detection": detection,
+    "incident_notices": incident_notices,
     "incident_answer": lambda inputs, calls: incident_answer(
         inputs,
         chart_id=next((one.evidence_id for one in calls.values() if one.output), ""),
