@@ -152,9 +152,13 @@ async def rehearse(
     stage = _Stage(store, runs, executor, people or ScriptedPeople(), slots, at_rest)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(limit_s):
+    limit = asyncio.timeout(limit_s)
+    try:
+        async with limit:
             await stage.play(run_id)
+    except TimeoutError:
+        if not limit.expired():
+            raise
     return Rehearsal(
         run=await runs.get(run_id),
         events=tuple(await store.events(run_id)),

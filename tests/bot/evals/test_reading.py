@@ -78,6 +78,17 @@ def test_two_of_one_name(tmp_path: Path) -> None:
     assert 'the name "case" is taken by a.yaml' in found
 
 
+def test_a_script_may_stand_in_a_file(tmp_path: Path) -> None:
+    """Cases share a database; one that is not there is told at its place."""
+    text = GOOD.replace("world:\n", "world:\n  databases: {books: {script_file: books.sql}}\n")
+    assert "script_file: cannot be read" in "\n".join(problems(tmp_path, a=text))
+
+    (tmp_path / "books.sql").write_text("CREATE TABLE books (title TEXT);", encoding="utf-8")
+    (case,) = read_scenarios(tmp_path)
+
+    assert case.world.databases["books"].script.startswith("CREATE TABLE")
+
+
 def test_no_folder(tmp_path: Path) -> None:
     """A folder that is not there is told, not taken for an empty one."""
     with pytest.raises(ScenariosError, match="no such folder"):

@@ -14,10 +14,9 @@ from bot.evals.trial import Trial
 from config.contents import Catalogue
 from config.settings import Settings
 from jobs.assembly import read_catalogue
-from tests.bot.evals.cases import OURS, RUNBOOK, scenario
+from tests.bot.evals.cases import OURS, RUNBOOK, SERVICES, scenario
 
 MIN_CASES, MIN_HEALTHY = 20, 6
-ROLLBACK = {"repairs": [{"tool": "service.rollback", "service": "checkout", "heals": ["checkout"]}]}
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +70,11 @@ async def test_a_named_cause_fails_a_healthy_case(catalogue: Catalogue) -> None:
 async def test_an_edited_call_is_what_runs(catalogue: Catalogue) -> None:
     """People may change the arguments of what they approve."""
     edit = {"decision": "approve", "edit": {"reason": "checkout"}}
+    soon = {"tool": "metrics.wait_normal", "output": {"service": "checkout", "is_normal": True}}
     found = await missed(
         catalogue,
         people={"decisions": [edit]},
-        world={"services": scenario().model_dump()["world"]["services"], **ROLLBACK},
+        world={"services": SERVICES, "calls": [soon]},
         expect={"does": [{"tool": "service.rollback", "args": {"reason": "checkout"}}]},
     )
 
@@ -87,7 +87,7 @@ async def test_a_recording_stands_in_for_a_tool(catalogue: Catalogue) -> None:
         {"tool": "deploys.recent", "output": {"deploys": [], "missing": ["recorded"]}},
         {"tool": "logs.*", "error": "the log server is away"},
     ]
-    world = {"services": scenario().model_dump()["world"]["services"], "calls": calls}
+    world = {"services": SERVICES, "calls": calls}
 
     found = await missed(
         catalogue, world=world, expect={"required": [{"kind": "inconclusive"}, {"says": "away"}]}
@@ -110,7 +110,7 @@ async def test_a_trial_that_breaks_has_failed(catalogue: Catalogue) -> None:
 async def test_a_case_that_takes_too_long_is_cut_off(catalogue: Catalogue) -> None:
     """Nobody waits longer than the case allows."""
     calls = [{"tool": "metrics.onset", "output": {}, "latency_s": 60}]
-    world = {"services": scenario().model_dump()["world"]["services"], "calls": calls}
+    world = {"services": SERVICES, "calls": calls}
 
     found = await missed(
         catalogue, world=world, expect={"required": [{"kind": "cause_found"}], "max_s": 0.5}
