@@ -75,6 +75,9 @@ async def test_stop_and_follow_up(client: httpx.AsyncClient, story: PlannedStory
     assert (asked.status_code, asked.json()["outcome"]) == (202, "started")
     run = await story.house.runs.get(asked.json()["run_id"])
     assert (run.goal.thread, run.goal.requester_name) == (story.thread, "Bob")
+    await sign_in(client)
+    page = await client.get(f"/runs/{run.id}")
+    assert f'<a href="/runs/{RUN_ID}"><code>' in page.text
     shown = await client.get(f"/api/runs/{run.id}", headers=token())
     assert shown.json()["run"]["thread"]["id"] == run.goal.thread.id
 
