@@ -337,6 +337,7 @@ def spec_of(step: Step, scope: Scope) -> StepSpec:
         when=step.when or None,
         for_each=step.for_each or None,
         output_schema=step.output_schema,
+        aside=step.aside,
     )
 
 

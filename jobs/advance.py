@@ -54,25 +54,50 @@ def _following(run: Run, now: float) -> list[e.Event]:
 
 
 def _overtaken(run: Run, now: float) -> list[e.Event]:
-    """Skip the steps at the side that still wait although the answer is there.
+    """Skip the steps at the side that still wait although the answer is there."""
+    scopes = [key for key, state in run.steps.items() if state.subplan is not None]
+    for scope in ("", *scopes):
+        if events := _overtaken_in(run, scope, now):
+            return events
+    return []
+
+
+def _overtaken_in(run: Run, scope: str, now: float) -> list[e.Event]:
+    """Do so in the plan of the run, or in that of a supervising step.
 
     What works, or has begun a write, is let end first.
     """
-    left = [step for step in run.all_steps() if run.steps[step.id].status not in TERMINAL]
-    is_idle = all(
-        step.aside and not step.parent and run.steps[step.id].status in IDLE for step in left
-    )
-    writing = {call.step_id for call in run.calls.values() if call.status is CallStatus.INTENDED}
-    is_answered = run.steps[run.plan.answer].status is Status.SUCCEEDED
-    if not (left and is_idle and is_answered) or any(step.id in writing for step in left):
+    subplan = run.steps[scope].subplan if scope else None
+    answer = subplan.answer if subplan else run.plan.answer
+    if not answer or run.steps[answer].status is not Status.SUCCEEDED:
         return []
+    left = [step for step in run.siblings(scope) if run.steps[step.id].status not in TERMINAL]
+    if not all(step.aside and _is_idle(run, step) for step in left):
+        return []
+    ids = {step.id for step in left}
     overtaken = [
         e.ApprovalDecided(at=now, approval_id=key, status=ApprovalStatus.CANCELLED.value)
         for key, approval in run.approvals.items()
-        if approval.status is ApprovalStatus.PENDING
+        if approval.status is ApprovalStatus.PENDING and approval.step_id in ids
     ]
     skipped = [e.StepSkipped(at=now, step_id=step.id, reason=OVERTAKEN) for step in left]
     return [*overtaken, *skipped]
+
+
+def _is_idle(run: Run, step: Step) -> bool:
+    """Say whether skipping the step would cut nothing off.
+
+    An open question in a supervisor's plan is waited for: the run goes on, and could be answered.
+    """
+    state = run.steps[step.id]
+    is_writing = any(
+        call.step_id == step.id and call.status is CallStatus.INTENDED
+        for call in run.calls.values()
+    )
+    is_asking = bool(step.parent) and any(
+        question.step_id == step.id and question.is_open for question in run.questions.values()
+    )
+    return state.status in IDLE and not state.children and not is_writing and not is_asking
 
 
 def queued(step_id: str, state: StepState, now: float, agent: str = "") -> e.StepQueued:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 
 from agents.domain import Step
+from agents.drafts import REPLAN
 from config.specs import MAX_STEPS
 from jobs import events as e
 from jobs.commands import Refusal, Refused, RevisePlan
@@ -19,8 +20,6 @@ MAX_DEPTH = 3
 """How deep supervisors may plan for supervisors."""
 MAX_LOOKS = 12
 """How often a supervisor may change its plan; after that it looks once more, at the end."""
-REPLAN = "replan"
-"""A key of a step's output: why the finding changes the picture, in words."""
 MESSAGE = "message"
 """The kind of a signal that is what a person wrote in the thread."""
 MAX_REASON_CHARS = 2_000

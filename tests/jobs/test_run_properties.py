@@ -208,6 +208,7 @@ class World:
                 parent=scope,
                 when=self.dice.choice(["", "1 == 1", "1 == 2"]),
                 for_each="" if kind == "plan" else self.dice.choice(LISTS),
+                aside=self.dice.random() < 1 / 4,
             )
             steps.append(step)
             known.append(name)
