@@ -192,19 +192,22 @@ def _step_faults(
     specs: list[StepSpec] = []
     for draft in drafts:
         try:
-            specs.append(_spec(draft))
+            specs.append(_spec(draft, scope))
         except ValidationError as error:
             for fault in error.errors():
                 where = "".join(f"{part}: " for part in fault["loc"])
                 yield f'step "{one_line(draft.id, MAX_ID_SHOWN)}": {where}{fault["msg"]}'
-    if len(specs) < len(drafts):
+    if len(specs) < len(drafts) or not specs:
         return
     for spec in specs:
         yield from _permission_faults(spec, scope, dropped)
     yield from _lint_faults(specs, dropped, scope)
 
 
-def _spec(draft: DraftStep) -> StepSpec:
+def _spec(draft: DraftStep, scope: Scope) -> StepSpec:
+    review = None
+    if draft.acceptance:
+        review = ReviewSpec(criteria=draft.acceptance, by=scope.supervisor)
     return StepSpec(
         id=draft.id,
         title=draft.title,
@@ -220,7 +223,7 @@ def _spec(draft: DraftStep) -> StepSpec:
         timeout_s=PLANNED_TIMEOUT_S,
         retries=PLANNED_RETRIES,
         approval=draft.approval,
-        review=ReviewSpec(criteria=draft.acceptance) if draft.acceptance else None,
+        review=review,
     )
 
 
@@ -233,7 +236,7 @@ def _permission_faults(spec: StepSpec, scope: Scope, dropped: Sequence[str]) -> 
             yield f'{at} no agent "{spec.agent}"; {hint(spec.agent, scope.team)}'
     elif spec.agent and scope.team[spec.agent].supervises and not scope.may_nest:
         yield f"{at} {spec.agent} plans for others, and no level below this one may plan"
-    if spec.tool and spec.tool not in scope.allowed_tools:
+    if spec.tool and spec.tool in scope.tools and spec.tool not in scope.allowed_tools:
         known = hint(spec.tool, scope.allowed_tools)
         yield f'{at} nobody of the team may use "{spec.tool}"; {known}'
     if spec.approval and not scope.may_ask_before_steps:
@@ -259,7 +262,7 @@ def _lint_faults(specs: Sequence[StepSpec], dropped: Sequence[str], scope: Scope
             description="",
             inputs=_known_inputs(scope.inputs),
             steps=(*before, *specs),
-            answer=specs[-1].id if specs else "none",
+            answer=specs[-1].id,
             max_wall_s=PLANNED_TIMEOUT_S * 2,
         )
     except ValidationError as error:
@@ -343,12 +346,11 @@ def spec_of(step: Step, scope: Scope) -> StepSpec:
 
 def steps_of(drafts: Iterable[DraftStep], scope: Scope) -> tuple[Step, ...]:
     """Return the steps of a checked draft, with full ids."""
-    return tuple(_step(_spec(draft), scope) for draft in drafts)
+    return tuple(_step(_spec(draft, scope), scope) for draft in drafts)
 
 
 def _step(spec: StepSpec, scope: Scope) -> Step:
     agent = scope.team.get(spec.agent or "")
-    review = spec.review
     return Step(
         id=scope.full(spec.id),
         title=spec.title or spec.id,
@@ -366,7 +368,7 @@ def _step(spec: StepSpec, scope: Scope) -> Step:
         output_schema=_output_of(agent),
         approval=spec.approval,
         parent=scope.step_id,
-        review=review.model_copy(update={"by": scope.supervisor}) if review else None,
+        review=spec.review,
         is_reviewed=False,
     )
 
