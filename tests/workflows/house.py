@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import time
 from typing import Any
@@ -17,6 +18,7 @@ from agents.models.scripted import ScriptedModel, call
 from agents.plan import plan_from_workflow
 from agents.tool import Tool, Toolbox
 from agents.tools.alerts import AlertBook
+from bot.evals.tools import rehearsal_tools
 from config.catalogue import load_catalogue
 from config.specs import ServicesFile
 from jobs.asking import Rules
@@ -31,11 +33,14 @@ from jobs.state import Run
 from jobs.thinking import Models
 
 RUN_ID = "run-1"
+THREADS = ThreadPoolExecutor(8)
+"""Where tools look: these worlds can do no harm, and a child process for each call takes long."""
 THREAD = ThreadRef("console", "support", "t-1")
 CATALOGUE = load_catalogue(None)
+RULES = "What our rules make of it"
 
 Brain = Callable[[JsonObject], JsonValue]
-"""From what an agent is given to what it hands in."""
+"""From what an agent is given (and, under `rules`, what rules made of it) to what it hands in."""
 
 
 @dataclass(slots=True)
@@ -68,9 +73,17 @@ class OneModel:
 
 
 def given(request: ModelRequest) -> JsonObject:
-    """Return the inputs that a model was shown behind the fence."""
+    """Return what a model was shown behind the fences: its inputs, and what rules make of them."""
     text = request.messages[1].text
-    start = text.index("\n{", text.index("What you are given:")) + 1
+    found = _fenced(text, "What you are given:")
+    if RULES in text:
+        found["rules"] = _fenced(text, RULES)
+    return found
+
+
+def _fenced(text: str, under: str) -> JsonObject:
+    """Return the first JSON object that stands in the text under these words."""
+    start = text.index("\n{", text.index(under)) + 1
     value, _ = json.JSONDecoder().raw_decode(text[start:])
     return _object(value)
 
@@ -104,10 +117,11 @@ class House:
     def executor(self) -> Executor:
         """Return the one worker's executor."""
         tools = all_tools(self.book, RunPoster(self.runs))
+        tools = rehearsal_tools(Toolbox((*tools.values(), *self.tools)), (), THREADS)
         return Executor(
             runs=self.runs,
             agents=CATALOGUE.agents,
-            toolbox=Toolbox((*tools.values(), *self.tools)),
+            toolbox=tools,
             rules=Rules(world=self.world, policies=CATALOGUE.policies),
             clock=self.clock,
             worker="w1",
