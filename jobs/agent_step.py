@@ -47,6 +47,10 @@ from jobs.workbench import Workbench
 TIME_IS_UP = "the step's time is up"
 
 
+class GaveUpError(StepError):
+    """Every model refused the request or gave no good reply: another try would not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worked:
     """A step's output, and what people should know of how it came about."""
@@ -59,8 +63,8 @@ async def solve_step(bench: Workbench) -> Worked:
     """Return the agent's output for the step.
 
     Raises NoModelError when no model answers, Suspended when a person has to decide or the step
-    is handed on; UnsolvedError when the agent gave nothing that may be passed on, StepError when
-    another try would not help either.
+    is handed on; UnsolvedError when the agent gave nothing that may be passed on, GaveUpError and
+    other StepErrors when another try would not help either.
     """
     ports = StepPorts(bench)
     try:
@@ -76,7 +80,7 @@ async def solve_step(bench: Workbench) -> Worked:
     except NoModelError:
         raise
     except ModelError as error:
-        raise StepError(f"{bench.agent.title} could not go on: {error}") from error
+        raise GaveUpError(f"{bench.agent.title} could not go on: {error}") from error
     remark = f"stopped early, {solved.partial}" if solved.partial else ""
     return Worked(_completed(bench, solved, known), remark)
 

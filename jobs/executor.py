@@ -24,7 +24,7 @@ from config.expressions import ExpressionError
 from config.specs import AgentSpec, BudgetsSpec, WorkflowSpec
 from jobs import commands as c
 from jobs import gates
-from jobs.agent_step import Worked, solve_step
+from jobs.agent_step import GaveUpError, Worked, solve_step
 from jobs.asking import about_unknown
 from jobs.broker import Ticket
 from jobs.calling import Denied, FencedOff, OutOfTime, Rules, StepCalls, Suspended
@@ -305,13 +305,21 @@ class Executor:
                 return Worked(await supervise_step(bench))
             try:
                 return await solve_step(bench)
-            except NoModelError as error:
-                if agent.runbook is None:
+            except (NoModelError, UnsolvedError, GaveUpError) as error:
+                if agent.runbook is None or not await self._may_fall_back(run, step, error):
                     raise
-                log.warning("model_unreachable", agent=agent.name, reason=str(error))
-                remark = f"no model answered, so {agent.title} followed its runbook"
+                log.warning("model_gave_nothing", agent=agent.name, reason=str(error))
+                why = "no model answered" if isinstance(error, NoModelError) else str(error)
+                remark = f"{why}, so {agent.title} followed its runbook"
         call_tool = calling(deadline, is_retried=True)
         return Worked(await follow(agent, step.inputs, call_tool), remark)
+
+    async def _may_fall_back(self, run: Run, step: Step, error: Exception) -> bool:
+        """Say whether a runbook may take over: no try is left, and nothing was changed yet."""
+        if isinstance(error, UnsolvedError) and run.steps[step.id].tries < step.retries.times:
+            return False  # The model is tried again first.
+        run = await patiently(lambda: self._runs.get(run.id))
+        return not any(call.step_id == step.id for call in run.calls.values())
 
     @contextlib.asynccontextmanager
     async def _noted(

@@ -1129,3 +1129,30 @@ async def test_request_that_providers_refuse_fails_the_step() -> None:
     run = await house.start(plan(STEP))
 
     assert run.steps["s"].error == "Thinker could not go on: the key is wrong"
+
+
+async def test_model_that_gives_nothing_usable_leaves_the_runbook() -> None:
+    """A weak model makes nothing worse than no model: the runbook ends the step, and says so."""
+    spec = agent("s", CallSpec(id="a", tool="look.at", args={"text": "x"}), model="smart")
+    house = world([ModelRequestError("the key is wrong")], spec)
+
+    run = await house.start(plan(agent_step("s", "s")))
+
+    assert await output_of(house) == {"a": "saw x"}
+    assert run.answer is not None
+    assert run.answer.missing == (
+        "S: S could not go on: the key is wrong, so S followed its runbook",
+    )
+
+
+async def test_runbook_does_not_follow_what_a_model_has_changed() -> None:
+    """A step that has written is not begun anew by other means: it would write twice."""
+    look = CallSpec(id="a", tool="look.at", args={"text": "x"})
+    spec = agent("s", look, tools=("look.at", "act.keyed"), model="smart")
+    script = [call("act__keyed", text="y"), ModelRequestError("the key is wrong")]
+    house = world(script, spec, policies=(ALLOW,))
+
+    run = await house.start(plan(agent_step("s", "s")))
+
+    assert run.steps["s"].error == "S could not go on: the key is wrong"
+    assert house.called == [("act.keyed", "y")]
