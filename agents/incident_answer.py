@@ -151,7 +151,7 @@ def _headline(case: _Case, finding: Finding) -> str:
         return f"Nothing is wrong with {case.service} now{_was(case.ranking)}."
     was = _ailing(case)
     if case.is_mended_by_hand:
-        return f"{name} was {was}; it was mended by hand, and {_back(case)}."
+        return f"{name} was {was}; it was mended by hand, {_back(case)}."
     if case.ranking.status == "inconclusive" or case.top is None:
         if case.ranking.is_present_now is None:
             return f"Whether anything is wrong with {case.service} could not be measured."

@@ -195,6 +195,27 @@ def test_unfinished_fix_is_told_as_it_is(inputs: dict[str, Any], words: str) -> 
     assert found.finding == "cause_found"
 
 
+def test_a_fix_by_hand_is_verified_like_any_other() -> None:
+    """What a person mended is told so once the numbers are good, and not before."""
+    mended = answer(facts([bad("checkout")]), manual=NORMAL)
+    not_yet = answer(facts([bad("checkout")]), manual={**NORMAL, "is_normal": False})
+
+    assert mended.finding == "fixed"
+    assert mended.headline == (
+        "Checkout was failing; it was mended by hand, error ratio back to 0.2 %."
+    )
+    assert "Declare what was done" in mended.recommendations[0]
+    assert not_yet.finding == "inconclusive"
+
+
+@pytest.mark.parametrize(("status", "is_said"), [("new", False), ("again", True)])
+def test_what_an_incident_is_part_of_is_said(status: str, is_said: bool) -> None:
+    """A new incident needs no sentence about others."""
+    found = answer(detection={"status": status, "line": "It fired before"})
+
+    assert ("It fired before." in found.summary) is is_said
+
+
 def test_healthy_says_that_nothing_is_wrong() -> None:
     """The honest answer to a false alarm."""
     found = answer(facts([good("checkout")]), resolved={"is_resolved": True})
