@@ -13,7 +13,7 @@ from agents.registry import report_outputs, tool_schemas
 from agents.supervising import Asked, Earlier, Quote, Situation, Summary, quotes_of, summary_of
 from agents.tool import Effect
 from agents.wording import one_line
-from config.specs import AgentSpec, Verdict
+from config.specs import AgentSpec, Verdict, WorkflowSpec
 from jobs import planning
 from jobs.asking import TRUSTED_ORIGINS
 from jobs.gates import STEP_TOOL
@@ -41,10 +41,10 @@ def scope_of(bench: Workbench, run: Run) -> Scope:
         step_id=step.id,
         supervisor=agent.name,
         agents=bench.agents,
-        team=team_of(bench, may_nest=may_plan),
+        team=team_of(bench, run, may_nest=may_plan),
         tools=tool_schemas(bench.toolbox),
         reports=report_outputs(),
-        workflows={} if agent.team else bench.workflows,
+        workflows={} if agent.team else _workflows(bench, run),
         world=bench.rules.world,
         steps=siblings,
         begun=frozenset(one.id for one in siblings if has_begun(run.steps[one.id])),
@@ -61,18 +61,29 @@ def has_begun(state: StepState) -> bool:
     return state.status is not Status.PENDING or state.attempt > 0
 
 
-def team_of(bench: Workbench, *, may_nest: bool) -> dict[str, AgentSpec]:
-    """Return whom the supervisor may give steps: its team, as far as they can work now."""
+def team_of(bench: Workbench, run: Run, *, may_nest: bool) -> dict[str, AgentSpec]:
+    """Return whom the supervisor may give steps: its team, as far as they can work now.
+
+    Nobody gives work to those above: it would come back.
+    """
     agent, model = bench.agent, bench.thinking.model
     names = agent.team or tuple(sorted(bench.agents))
+    above = {run.steps[key].agent for key in planning.above(run, bench.step.id)}
     return {
         name: one
         for name in names
         if (one := bench.agents.get(name)) is not None
-        and name != agent.name
+        and name not in (agent.name, *above)
         and (one.runbook is not None or model.offers(one.model or ""))
         and (may_nest or not one.supervises)
     }
+
+
+def _workflows(bench: Workbench, run: Run) -> dict[str, WorkflowSpec]:
+    """Return the workflows that this step may choose: none that it is a part of itself."""
+    plans = [run.steps[key].subplan for key in planning.above(run, bench.step.id)]
+    taken = {run.plan.workflow, *(plan.workflow for plan in plans if plan is not None)}
+    return {name: one for name, one in bench.workflows.items() if name not in taken}
 
 
 def _may_ask_before_steps(bench: Workbench, run: Run) -> bool:

@@ -99,12 +99,17 @@ def _check_steps(run: Run, command: RevisePlan, state: StepState) -> None:
 
 def depth(run: Run, step_id: str) -> int:
     """Return how many supervising steps stand above this one."""
-    count = 0
+    return len(above(run, step_id))
+
+
+def above(run: Run, step_id: str) -> list[str]:
+    """Return the supervising steps above this one, the nearest first."""
+    found: list[str] = []
     scope = run.scope(run.step(step_id))
     while scope:
-        count += 1
+        found.append(scope)
         scope = run.scope(run.step(scope))
-    return count
+    return found
 
 
 def wake(run: Run, step: Step, state: StepState, now: float) -> list[e.Event]:

@@ -356,7 +356,15 @@ class _Supervision:
                 summary=asked.text,
                 recommendations=["Ask for less, or raise ask_above_usd in models.yaml."],
             )
-        raise Suspended(command)
+        raise Suspended(self._possible(await self._fresh(), command))
+
+    def _possible(self, run: Run, command: c.RevisePlan) -> c.RevisePlan:
+        """Return the command if the run would take it as it is now; else StepError says why."""
+        try:
+            planning.revise(run, command, self._bench.clock())
+        except Refused as refusal:
+            raise StepError(f"the plan cannot be carried out: {refusal.sentence}") from refusal
+        return command
 
     def _command(
         self,
@@ -418,11 +426,7 @@ class _Supervision:
         if answer and run.steps[answer].status in TERMINAL:
             answer = ""
         fitting = replace(command, steps=kept, dropped=dropped, answer=answer)
-        try:
-            planning.revise(run, fitting, self._bench.clock())
-        except Refused as refusal:
-            raise StepError(f"the plan cannot be changed so: {refusal.sentence}") from refusal
-        return fitting
+        return self._possible(run, fitting)
 
     @property
     def _plan_question_id(self) -> str:

@@ -522,6 +522,61 @@ async def test_a_supervisor_plans_for_a_supervisor() -> None:
     assert "saw 1" in told(house, 3)
 
 
+async def test_no_work_comes_back_to_those_above() -> None:
+    """Who plans below gives nothing to a supervisor above it, and starts no workflow anew."""
+    lead = BELOW.model_copy(update={"name": "lead", "team": ()})
+    house = world(
+        [
+            output(
+                {
+                    "decision": "workflow",
+                    "reason": "x",
+                    "workflow": "nested",
+                    "inputs": [],
+                }
+            ),
+            planned(look("one")),
+            output(DONE),
+        ],
+        agents=(SUPERVISOR, LOOKER, lead),
+        workflows=(
+            CHECK,
+            WorkflowSpec(
+                name="nested",
+                title="Nested",
+                description="Gives a part to a lead.",
+                steps=(StepSpec(id="part", agent="lead", instruction="Look at one."),),
+                answer="part",
+            ),
+        ),
+    )
+
+    run = await house.start(PLAN)
+
+    assert run.status is Status.SUCCEEDED
+    assert answer_of(run).headline == "All is well."
+    first, second = (request.messages[0].text for request in asked(house)[:2])
+    assert "- nested:" in first
+    assert "- lead:" in first
+    assert "- check:" in second
+    assert "- nested:" not in second
+    assert "- supervisor:" not in second
+
+
+async def test_a_plan_too_large_for_the_run_fails_with_the_reason() -> None:
+    """What the run would refuse is not tried again and again."""
+    many = tuple(StepSpec(id=f"s{n}", agent="looker", inputs={"text": "x"}) for n in range(100))
+    large = CHECK.model_copy(update={"steps": many, "answer": "s99", "inputs": {}})
+    house = world(
+        [output({"decision": "workflow", "reason": "x", "workflow": "check"})], workflows=(large,)
+    )
+
+    run = await house.start(PLAN)
+
+    assert run.status is Status.FAILED
+    assert "more than 100 steps" in run.steps["goal"].error
+
+
 async def test_a_takeover_does_not_plan_again() -> None:
     """Killed after its model had spoken, the step goes on with what was said."""
     house = world([planned(look("look")), output(DONE)])
