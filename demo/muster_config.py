@@ -12,6 +12,7 @@ from demo.info import ShopInfo
 
 COMMAND_TIMEOUT_S = 60
 MAX_ROWS = 100
+ALL_CUSTOMERS = "customers@lists.shop.example"
 _DESCRIPTIONS = {
     "checkout": "Takes carts, prices them, charges through payments",
     "payments": "Charges and refunds cards and books both in the ledger",
@@ -28,7 +29,11 @@ def muster_config(info: ShopInfo, into: Path) -> Path:
         "services": services,
         "http": {"allow_hosts": [urlsplit(info.urls["office"]).netloc]},
         "databases": {"customers": _customers(info)},
-        "outlets": {"status-page": _status_page(info), "customer-mail": _customer_mail(info)},
+        "outlets": {
+            "status-page": _status_page(info),
+            "customer-mail": _customer_mail(info),
+            "customer-notice": _customer_notice(info),
+        },
     }
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
     path.write_text(text, encoding="utf-8")
@@ -112,6 +117,19 @@ def _customer_mail(info: ShopInfo) -> dict[str, Any]:
             "subject": "{{ args.subject }}",
             "text": "{{ args.text }}",
             "ticket": "{{ args.fields.ticket }}",
+        },
+        "honours_key": True,
+    }
+
+
+def _customer_notice(info: ShopInfo) -> dict[str, Any]:
+    return {
+        "description": "A letter to all customers",
+        "url": f"{info.urls['office']}/mailbox",
+        "body": {
+            "to": ALL_CUSTOMERS,
+            "subject": "{{ args.subject }}",
+            "text": "{{ args.text }}",
         },
         "honours_key": True,
     }

@@ -42,7 +42,8 @@ def timeline(run: Run) -> list[Moment]:
 
 def call_text(call: Call | ProposedCall) -> str:
     """Return a call in a few words: `service.rollback checkout 3f2a1c9`."""
-    values = [str(value) for value in call.args.values() if value not in (None, "")]
+    plain = (v for v in call.args.values() if isinstance(v, str | int | float))
+    values = [str(value) for value in plain if value != ""]
     return " ".join([call.tool, *(v for v in values if len(v) <= MAX_NAMED_CHARS)])
 
 

@@ -50,6 +50,7 @@ STORY_S = 300.0
 """The most that an unattended story may take after the healthy baseline."""
 HEALTHY_WITHIN_S = 60.0
 CLICK_EVERY_S = 0.5
+SERVICE_TOOLS = "service."
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,11 +312,19 @@ async def _judge(stage: _Stage, run: Run) -> list[str]:
             (finding == "healthy", f"the answer says {finding}, and not that all is well"),
         ]
     elif stage.options.is_denied:
-        denied = [a for a in run.approvals.values() if a.status is ApprovalStatus.DENIED]
+        denied = [
+            approval
+            for approval in run.approvals.values()
+            if approval.status is ApprovalStatus.DENIED
+            and any(_acts(call.tool) for call in approval.calls)
+        ]
         checks += [
             (len(denied) == 1, f"{len(denied)} approvals were denied instead of one"),
             (not effects, f"it was denied, and still something was done: {effects}"),
-            (not run.calls, "it was denied, and still a call was begun"),
+            (
+                not any(_acts(call.tool) for call in run.calls.values()),
+                "it was denied, and still a call was begun",
+            ),
         ]
     else:
         checks += _fixed(run, effects)
@@ -328,7 +337,8 @@ def _fixed(run: Run, effects: list[dict[str, Any]]) -> list[tuple[bool, str]]:
     approved = {
         f"{run.id}/{call.key}"
         for call in run.calls.values()
-        if call.status is CallStatus.SUCCEEDED
+        if _acts(call.tool)
+        and call.status is CallStatus.SUCCEEDED
         and call.approval_id in run.approvals
         and run.approvals[call.approval_id].status is ApprovalStatus.APPROVED
     }
@@ -340,6 +350,11 @@ def _fixed(run: Run, effects: list[dict[str, Any]]) -> list[tuple[bool, str]]:
             f"the effects on the shop are {keys}, those approved {sorted(approved)}",
         ),
     ]
+
+
+def _acts(tool: str) -> bool:
+    """Whether a tool acts on the shop itself, and does not only tell people."""
+    return tool.startswith(SERVICE_TOOLS)
 
 
 def _effects(info: ShopInfo) -> list[dict[str, Any]]:

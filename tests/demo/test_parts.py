@@ -135,7 +135,7 @@ def test_muster_config_names_everything(tmp_path: Path) -> None:
 
 
 def test_muster_config_has_customers_and_ways_to_reach_them(tmp_path: Path) -> None:
-    """The catalogue has the database, both outlets and leave to look accounts up over HTTP."""
+    """The catalogue has the database, the outlets and leave to look accounts up over HTTP."""
     world = ServicesFile.model_validate(yaml.safe_load(muster_config(INFO, tmp_path).read_text()))
 
     customers = world.databases["customers"]
@@ -144,6 +144,7 @@ def test_muster_config_has_customers_and_ways_to_reach_them(tmp_path: Path) -> N
     assert {name: (one.url, one.honours_key) for name, one in world.outlets.items()} == {
         "status-page": ("http://127.0.0.1:1004/status", True),
         "customer-mail": ("http://127.0.0.1:1004/mailbox", True),
+        "customer-notice": ("http://127.0.0.1:1004/mailbox", True),
     }
 
 
