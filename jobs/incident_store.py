@@ -176,8 +176,10 @@ class MemoryIncidentStore:
         while True:
             async with self._news:
                 if len(self._feed) <= at:
+                    # Not wait_for: until Python 3.12 it swallows a cancellation with the news.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._news.wait(), FEED_WAIT_S)
+                        async with asyncio.timeout(FEED_WAIT_S):
+                            await self._news.wait()
                 ids, at = self._feed[at:], len(self._feed)
             yield IncidentChanges(str(at), tuple(dict.fromkeys(ids)))
 

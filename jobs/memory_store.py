@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -135,10 +136,10 @@ class MemoryStore:
 
     async def _wait_for_news(self) -> None:
         async with self._news:
-            try:
-                await asyncio.wait_for(self._news.wait(), FEED_WAIT_S)
-            except TimeoutError:
-                return
+            # Not wait_for: until Python 3.12 it swallows a cancellation that comes with the news.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FEED_WAIT_S):
+                    await self._news.wait()
 
     async def due_timers(self, now: float, limit: int = 100) -> list[DueTimer]:
         """See `jobs.store.Store.due_timers`."""

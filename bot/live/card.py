@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -174,10 +175,10 @@ class Card:
         return False
 
     async def _wait_for_change(self, at_most_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._dirty.wait(), at_most_s)
-        except TimeoutError:
-            return
+        # Not wait_for: until Python 3.12 it swallows a cancellation that comes with the change.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._dirty.wait()
 
     async def _show(self, frame: Frame) -> float:
         """Send the frame if it differs and may be sent; return how long it has to wait."""

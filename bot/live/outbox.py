@@ -7,6 +7,7 @@ between the two repeats a call and never a message.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -322,7 +323,7 @@ def retry_after_s(tries: int) -> float:
 
 
 async def _wait(news: asyncio.Event, at_most_s: float) -> None:
-    try:
-        await asyncio.wait_for(news.wait(), at_most_s)
-    except TimeoutError:
-        return
+    # Not wait_for: until Python 3.12 it swallows a cancellation that comes with the news.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(at_most_s):
+            await news.wait()
