@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 MAX_POINTS = 11_000
 MAX_BODY_BYTES = 1_048_576
+BACKLOG = 256
+"""Cases ask at the same moment; a connection that finds no room tries again after a second."""
 OUTLETS = "outlets"
 
 Reading = Callable[[str, float], "float | None"]
@@ -57,6 +59,7 @@ class Monitor:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = BACKLOG
 
     def __init__(self, worlds: dict[str, Reading]) -> None:
         self.worlds = worlds
