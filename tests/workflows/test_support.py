@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agents.domain import JsonObject
+from agents.matching import Match, match
 from agents.policy import Query, rule
 from agents.tool import Effect
 from config.specs import DatabaseSpec, HttpSpec, OutletSpec, ServicesFile, Verdict
@@ -273,6 +274,27 @@ async def test_a_typed_goal_is_the_ticket(desk: Desk) -> None:
     played = await house.play(limit_s=60)
 
     assert "Billing ticket from Lumen Books" in (played.run.answer or _none()).headline
+
+
+@pytest.mark.parametrize(
+    ("text", "workflow", "inputs"),
+    [
+        (
+            "ticket customer=ada@lumenbooks.example, we were charged twice this month",
+            "support",
+            {"customer": ADA},
+        ),
+        ("a customer asks how to export orders", "support", {}),
+        ("why is checkout failing?", "incident", {"service": "checkout"}),
+        ("checkout is down for every customer", "incident", {"service": "checkout"}),
+    ],
+)
+def test_a_typed_goal_finds_its_workflow(text: str, workflow: str, inputs: JsonObject) -> None:
+    """Tickets and services in trouble are told apart by their words."""
+    found = match(text, CATALOGUE.workflows, ("checkout", "payments"))
+
+    assert isinstance(found, Match)
+    assert (found.workflow.name, found.inputs) == (workflow, inputs)
 
 
 ARGS: JsonObject = {
