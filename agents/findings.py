@@ -295,6 +295,13 @@ class Article(Record):
     fit: float = Field(0.0, description="Which share of its title the ticket speaks of.")
 
 
+class Shelf(Record):
+    """The help articles that answer a ticket, best first."""
+
+    articles: tuple[Article, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
 class Routing(Record):
     """What code makes of a classification and an account: who is to act, and how fast."""
 
@@ -349,6 +356,7 @@ OUTPUTS: Mapping[str, type[BaseModel]] = {
     "incident_answer": AnswerOut,
     "ticket_triage": Triage,
     "account_facts": Account,
+    "fitting_articles": Shelf,
     "ticket_routing": Routing,
     "reply_draft": Reply,
     "reply_check": CheckedReply,

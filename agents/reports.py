@@ -25,6 +25,7 @@ from agents.incident_notices import incident_notices
 from agents.outcome import CallOutcome
 from agents.support.account import account_facts
 from agents.support.answer import ticket_answer
+from agents.support.knowledge import fitting_articles
 from agents.support.reply import reply_check, reply_draft
 from agents.support.routing import ticket_routing
 from agents.support.triage import classify
@@ -224,6 +225,7 @@ REPORTS: Mapping[str, Report] = {
     ),
     "ticket_triage": lambda inputs, _: as_json(classify(str(inputs.get("text") or ""))),
     "account_facts": account_facts,
+    "fitting_articles": fitting_articles,
     "ticket_routing": ticket_routing,
     "reply_draft": reply_draft,
     "reply_check": reply_check,

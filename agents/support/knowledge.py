@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from agents.findings import Article
+from pydantic import JsonValue
+
+from agents.domain import JsonObject
+from agents.findings import Article, Shelf, as_json
+from agents.outcome import CallOutcome
 from agents.ranking import words
+from agents.wording import one_line
 
+ARTICLES_CALL = "articles"
 MAX_ARTICLES = 3
+MAX_ARTICLE_CHARS = 2_000
+MAX_ARTICLES_READ = 500
+MAX_ERROR_CHARS = 200
 MIN_SHARED_WORDS = 2
 MIN_FIT = 0.6
 """Below it, an article is about something near, not about what was asked."""
@@ -18,6 +27,18 @@ COMMON = frozenset(
         "us use want was we what when where which who will with would you your"
     )
 )
+
+
+def fitting_articles(inputs: JsonObject, calls: Mapping[str, CallOutcome]) -> JsonObject:
+    """Return the articles that answer the ticket, from the rows of the runbook's call."""
+    outcome = calls.get(ARTICLES_CALL)
+    error = outcome.error if outcome else ""
+    return as_json(
+        Shelf(
+            articles=fitting(str(inputs.get("text") or ""), _articles(outcome)),
+            missing=(f"help articles: {one_line(error, MAX_ERROR_CHARS)}",) if error else (),
+        )
+    )
 
 
 def fitting(text: str, articles: Iterable[Article]) -> tuple[Article, ...]:
@@ -39,3 +60,17 @@ def _fit(said: frozenset[str], article: Article) -> float:
     if len(shared) < min(MIN_SHARED_WORDS, len(title)) or not title:
         return 0.0
     return round(len(shared) / len(title), 2)
+
+
+def _articles(outcome: CallOutcome | None) -> list[Article]:
+    rows: JsonValue = (outcome.output or {}).get("rows") if outcome else None
+    return [
+        Article(
+            id=str(row.get("id", "")),
+            title=str(row.get("title", "")),
+            text=str(row.get("text", ""))[:MAX_ARTICLE_CHARS],
+            url=str(row.get("url") or ""),
+        )
+        for row in (rows[:MAX_ARTICLES_READ] if isinstance(rows, list) else [])
+        if isinstance(row, dict) and row.get("title") and row.get("text")
+    ]

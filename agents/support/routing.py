@@ -10,17 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import JsonValue
-
 from agents.domain import JsonObject
-from agents.findings import Account, Article, QuotedReason, Routing, Triage, as_json
+from agents.findings import Account, Article, QuotedReason, Routing, Shelf, Triage, as_json
 from agents.outcome import CallOutcome
-from agents.support.knowledge import fitting
 from agents.support.triage import URGENCY_ORDER, classify
-from agents.wording import one_line
 
 ENTERPRISE = "enterprise"
-ARTICLES_CALL = "articles"
 UNQUOTED_CAP = 0.5
 """A classification that quotes what the ticket does not say may be about another one."""
 DISAGREEMENT_CAP = 0.75
@@ -28,9 +23,6 @@ DISAGREEMENT_CAP = 0.75
 STRANGER_CAP = 0.75
 """Nobody is known under that name: a person looks at what goes to them."""
 ANSWER_CONFIDENCE = 0.5
-MAX_DOUBT_CHARS = 200
-MAX_ARTICLE_CHARS = 2_000
-MAX_ARTICLES_READ = 500
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 
 
@@ -41,7 +33,8 @@ def ticket_routing(inputs: JsonObject, calls: Mapping[str, CallOutcome]) -> Json
     triage = Triage.model_validate(given) if isinstance(given, dict) else classify(text)
     found = inputs.get("account")
     account = Account.model_validate(found if isinstance(found, dict) else {})
-    articles = fitting(text, _articles(calls))
+    known = inputs.get("shelf")
+    shelf = Shelf.model_validate(known if isinstance(known, dict) else {})
     opinion = classify(text)
     reasons, doubts = _quoted(triage.reasons, text)
     caps = [UNQUOTED_CAP] if doubts else []
@@ -61,7 +54,7 @@ def ticket_routing(inputs: JsonObject, calls: Mapping[str, CallOutcome]) -> Json
             category=triage.category,
             urgency=urgency,
             confidence=confidence,
-            route=_route(triage, urgency, account, articles, confidence),
+            route=_route(triage, urgency, account, shelf.articles, confidence),
             summary=triage.summary or opinion.summary,
             reasons=tuple(reasons),
             doubts=tuple(doubts),
@@ -69,8 +62,8 @@ def ticket_routing(inputs: JsonObject, calls: Mapping[str, CallOutcome]) -> Json
             is_known=account.is_known,
             name=account.contact or account.name,
             to=account.email or _address(account.customer),
-            articles=articles,
-            missing=tuple(_missing(inputs, account, calls)),
+            articles=shelf.articles,
+            missing=tuple(_missing(inputs, account, shelf)),
         )
     )
 
@@ -100,34 +93,19 @@ def _flat(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _articles(calls: Mapping[str, CallOutcome]) -> list[Article]:
-    outcome = calls.get(ARTICLES_CALL)
-    rows: JsonValue = (outcome.output or {}).get("rows") if outcome else None
-    if not isinstance(rows, list):
-        return []
-    return [
-        Article(
-            id=str(row.get("id", "")),
-            title=str(row.get("title", "")),
-            text=str(row.get("text", ""))[:MAX_ARTICLE_CHARS],
-            url=str(row.get("url") or ""),
-        )
-        for row in rows[:MAX_ARTICLES_READ]
-        if isinstance(row, dict) and row.get("title") and row.get("text")
-    ]
-
-
 def _address(customer: str) -> str:
     """Return the address that the ticket gives of itself, if it is one and nothing else."""
     return customer if _EMAIL.fullmatch(customer) else ""
 
 
-def _missing(inputs: JsonObject, account: Account, calls: Mapping[str, CallOutcome]) -> list[str]:
-    found = [] if isinstance(inputs.get("classification"), dict) else ["the classification failed"]
-    if not isinstance(inputs.get("account"), dict):
-        found.append("the account could not be looked up")
-    found += account.missing
-    articles = calls.get(ARTICLES_CALL)
-    if articles is not None and articles.error:
-        found.append(f"help articles: {one_line(articles.error, MAX_DOUBT_CHARS)}")
-    return list(dict.fromkeys(found))
+def _missing(inputs: JsonObject, account: Account, shelf: Shelf) -> list[str]:
+    found = [
+        sentence
+        for name, sentence in (
+            ("classification", "the classification failed"),
+            ("account", "the account could not be looked up"),
+            ("shelf", "the help articles could not be read"),
+        )
+        if not isinstance(inputs.get(name), dict)
+    ]
+    return list(dict.fromkeys((*found, *account.missing, *shelf.missing)))

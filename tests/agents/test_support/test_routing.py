@@ -12,7 +12,7 @@ from agents.support.routing import (
     UNQUOTED_CAP,
     ticket_routing,
 )
-from tests.agents.test_support.tickets import EXPORT, FJORD, KIOSK, OUTAGE, TWICE, outcome, routed
+from tests.agents.test_support.tickets import EXPORT, FJORD, KIOSK, OUTAGE, TWICE, routed
 
 QUESTION = {
     "category": "question",
@@ -76,10 +76,10 @@ def test_urgency_is_only_ever_raised() -> None:
 
 def test_what_could_not_be_looked_up_is_said() -> None:
     """Steps that failed before leave a routing that names what it did without."""
-    inputs: JsonObject = {"text": EXPORT, "classification": None, "account": None}
-    calls = {"articles": outcome(None, "there is no database 'customers'")}
+    shelf: JsonObject = {"missing": ["help articles: there is no database 'customers'"]}
+    inputs: JsonObject = {"text": EXPORT, "classification": None, "account": None, "shelf": shelf}
 
-    found = Routing.model_validate(ticket_routing(inputs, calls))
+    found = Routing.model_validate(ticket_routing(inputs, {}))
 
     assert found.route == "draft"
     assert found.missing == (

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from agents.domain import JsonObject
 from agents.findings import Routing
 from agents.outcome import CallOutcome
+from agents.support.knowledge import fitting_articles
 from agents.support.routing import ticket_routing
 
 OUTAGE = "Our production is down, nobody can log in since 9:00. We are losing orders."
@@ -36,14 +37,11 @@ def outcome(output: JsonObject | None, error: str = "", evidence_id: str = "ev-1
     return CallOutcome(output=output, evidence_id=evidence_id, text="", error=error)
 
 
-def articles(*rows: JsonValue) -> dict[str, CallOutcome]:
-    """Return what the router's call gave."""
-    return {"articles": outcome({"rows": list(rows or (ARTICLE,))})}
-
-
 def routed(text: str, account: JsonObject | None = None, **classification: Any) -> Routing:
     """Return how a ticket is routed, with the classification of a model or by its words."""
-    inputs: JsonObject = {"text": text, "account": account}
+    rows = {"articles": outcome({"rows": [ARTICLE]})}
+    shelf = fitting_articles({"text": text}, rows)
+    inputs: JsonObject = {"text": text, "account": account, "shelf": shelf}
     if classification:
         inputs["classification"] = classification
-    return Routing.model_validate(ticket_routing(inputs, articles()))
+    return Routing.model_validate(ticket_routing(inputs, {}))
