@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ MAX_FACT_CHARS = 200
 MAX_MISSING = 6
 ACCOUNT_CALL = "account"
 """The call of the runbook whose first row is the account; the others give facts only."""
+LIVE_CALL = "live"
+"""The call that asked the account service."""
+_STATUS = re.compile(r'"status"\s*:\s*"([\w -]{1,40})"')
 NAMES: Mapping[str, Sequence[str]] = {
     "id": ("id", "account_id", "customer_id"),
     "name": ("name", "account", "company"),
@@ -31,6 +35,7 @@ def account_facts(inputs: JsonObject, calls: Mapping[str, CallOutcome]) -> JsonO
     customer = str(inputs.get("customer") or "").strip()
     row = next(iter(_rows(calls.get(ACCOUNT_CALL))), {})
     values = {name: _value(row, columns) for name, columns in NAMES.items()}
+    live = _live(calls)
     missing = _missing(calls)
     if not customer:
         missing.insert(0, "the ticket does not say which customer it is from")
@@ -40,8 +45,8 @@ def account_facts(inputs: JsonObject, calls: Mapping[str, CallOutcome]) -> JsonO
         Account(
             customer=customer,
             is_known=bool(row),
-            **values,
-            facts=tuple(_facts(calls))[:MAX_FACTS],
+            **(values | live),
+            facts=(*_live_facts(calls, live), *_facts(calls))[:MAX_FACTS],
             missing=tuple(missing[:MAX_MISSING]),
         )
     )
@@ -59,6 +64,27 @@ def _facts(calls: Mapping[str, CallOutcome]) -> list[AccountFact]:
             text = one_line(f"{name}: {told}", MAX_FACT_CHARS)
             found.append(AccountFact(text=text, evidence_id=outcome.evidence_id, quote=str(line)))
     return found
+
+
+def _live(calls: Mapping[str, CallOutcome]) -> dict[str, str]:
+    """Return what the account service says now; the database may be a day behind."""
+    found = _STATUS.search(_text(calls.get(LIVE_CALL)))
+    return {"status": found[1]} if found else {}
+
+
+def _live_facts(
+    calls: Mapping[str, CallOutcome], live: Mapping[str, str]
+) -> tuple[AccountFact, ...]:
+    found = _STATUS.search(_text(calls.get(LIVE_CALL)))
+    if found is None:
+        return ()
+    text, evidence_id = f"live: the account is {live['status']}", calls[LIVE_CALL].evidence_id
+    return (AccountFact(text=text, evidence_id=evidence_id, quote=found[0]),)
+
+
+def _text(outcome: CallOutcome | None) -> str:
+    text = (outcome.output or {}).get("text") if outcome else None
+    return text if isinstance(text, str) else ""
 
 
 def _told(row: Mapping[str, Any]) -> str:

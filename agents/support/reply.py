@@ -26,6 +26,15 @@ CLOSINGS = frozenset(
     }
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?:]) ")
+SUBJECTS = {
+    "oncall": "Your outage",
+    "pointer": "Your message",
+    "billing": "Your question about billing",
+    "bug": "Your report",
+    "feature": "Your idea",
+    "question": "Your question",
+    "not_ours": "Your message",
+}
 ON_FILE, AS_GIVEN = "on file", "as given in the ticket"
 
 
@@ -42,10 +51,10 @@ def reply_draft(inputs: JsonObject, calls: Mapping[str, CallOutcome]) -> JsonObj
             name=one_line(routing.name, MAX_SUBJECT_CHARS), article=article, urgency=routing.urgency
         )
     )
-    subject = article.title if article and is_answer else routing.summary
+    subject = f"Re: {article.title}" if article and is_answer else SUBJECTS[name]
     return as_json(
         Reply(
-            subject=f"Re: {one_line(subject or 'your message', MAX_SUBJECT_CHARS)}",
+            subject=one_line(subject, MAX_SUBJECT_CHARS),
             text=text.strip(),
             article=article.id if article and is_answer else "",
         )
@@ -99,9 +108,7 @@ def _subject(reply: Reply, article: Article | None, *, is_quoted: bool) -> str:
 def _fields(routing: Routing) -> dict[str, str]:
     """Return what approvers see beside the text, and policies may decide on."""
     return {
-        "category": routing.category,
         "urgency": routing.urgency,
-        "confidence": f"{routing.confidence:.2f}",
         "plan": routing.plan or "unknown",
         "address": ON_FILE if routing.is_known else AS_GIVEN,
     }

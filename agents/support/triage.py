@@ -16,6 +16,8 @@ MAX_QUOTE_CHARS = 120
 MAX_REASONS = 4
 MAX_SUMMARY_CHARS = 160
 STRONG, USUAL, WEAK = 3.0, 2.0, 1.0
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
+"""A full stop inside an address or a number ends nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +195,9 @@ def _quotes(text: str, signs: Sequence[Sign]) -> list[str]:
 
 def _around(text: str, start: int, end: int) -> str:
     """Return the sentence around a place, or as much of it as may be quoted."""
-    left = max((text.rfind(mark, 0, start) + 1 for mark in ".!?\n"), default=0)
-    rights = [place + 1 for mark in ".!?\n" if (place := text.find(mark, end)) >= 0]
-    right = min(rights, default=len(text))
+    left = max((found.end() for found in _SENTENCE_END.finditer(text, 0, start)), default=0)
+    after = _SENTENCE_END.search(text, end)
+    right = after.end() if after else len(text)
     if right - left > MAX_QUOTE_CHARS:
         left = max(left, start - (MAX_QUOTE_CHARS - (end - start)) // 2)
         right = min(right, left + MAX_QUOTE_CHARS)

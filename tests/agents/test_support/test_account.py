@@ -61,3 +61,18 @@ def test_nobody_is_said_not_guessed() -> None:
         False,
         ("account: there is no database 'customers'",),
     )
+
+
+def test_the_account_service_knows_better_than_the_database() -> None:
+    """What it says now counts, and is quoted as it stands in its answer."""
+    calls = {
+        "account": outcome({"rows": [{**ROW, "status": "active"}], "lines": ["x"]}),
+        "live": outcome({"text": '{"id": "acc-001", "status": "suspended"}'}, "", "ev-live"),
+    }
+    found = account("x", calls)
+
+    assert found.status == "suspended"
+    assert (found.facts[0].text, found.facts[0].quote) == (
+        "live: the account is suspended",
+        '"status": "suspended"',
+    )

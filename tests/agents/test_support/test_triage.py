@@ -50,3 +50,10 @@ def test_quotes_stand_in_the_ticket(text: str) -> None:
     for reason in found.reasons:
         assert reason.quote in text
         assert len(reason.quote) <= MAX_QUOTE_CHARS
+
+
+def test_a_quote_is_a_sentence() -> None:
+    """An address or a version does not cut it in two."""
+    text = "I am ada@lumenbooks.example, on 2.4.1. Please refund me. Thank you."
+
+    assert [one.quote for one in classify(text).reasons] == ["Please refund me."]
