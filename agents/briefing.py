@@ -16,7 +16,7 @@ from config.specs import PERSON, AgentSpec
 
 MAX_INPUT_CHARS = 16_000
 MAX_SERVICES = 50
-OUTSIDE = frozenset({Origin.ALERT, Origin.FORM})
+OUTSIDE = frozenset({Origin.ALERT, Origin.FORM, Origin.SHARED})
 """Where goals come from whose words are data."""
 TO_PERSON = "People: for what nobody here may decide or can find out."
 

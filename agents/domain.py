@@ -34,6 +34,8 @@ class Origin(StrEnum):
     ALERT = "alert"
     API = "api"
     FORM = "form"
+    SHARED = "shared"
+    """A message of somebody else's, to which a person pointed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import structlog
 
 from agents.domain import Moment, ThreadRef
 from bot.desk import MAX_GOAL_CHARS, Desk, Outcome, goal_key
-from bot.intake import goal_run_id
+from bot.intake import NOTHING_ENCLOSED, Enclosed, goal_run_id
 from jobs.commands import Refusal
 from jobs.planning import MESSAGE
 from jobs.questions import may_answer
@@ -27,6 +27,7 @@ REPEATED_WITHIN_S = 1.0
 
 EMPTY = "Write something: an answer, a hint for the run, a new goal, or stop."
 NOTHING_TO_STOP = "Nothing runs in this thread, so there is nothing to stop."
+NOT_ADDRESSED = "Nothing runs in this thread; mention Muster to give it a goal."
 HEARD = "The supervisor hears it, and changes the plan if that is called for."
 NOTED = (
     "It stands in the run's timeline. Its plan is fixed, so nobody acts on it: say stop to end it."
@@ -97,10 +98,13 @@ class Conversation:
         *,
         key: str = "",
         at: float | None = None,
+        enclosed: Enclosed = NOTHING_ENCLOSED,
+        may_start: bool = True,
     ) -> Said:
         """Act on a message; with the same key and time again it acts once.
 
-        `at` is when it was written, as the platform says.
+        `at` is when it was written, as the platform says; `enclosed` goes with a new goal. What
+        people say to each other (not `may_start`) is heard by what runs, and begins nothing.
         """
         text = self._desk.clean(text)
         if problem := objection(text):
@@ -122,7 +126,9 @@ class Conversation:
                 return Said(await self._answer(going, question, answer, person))
             if told := await self._tell(going, text, person, at):
                 return Said(told)
-        return await self._ask(thread, text, person, key)
+        if not may_start:
+            return _refused(NOT_ADDRESSED)
+        return await self._ask(thread, text, person, key, enclosed)
 
     async def _taken_before(
         self, runs: list[Run], text: str, person: Person, thread: ThreadRef, key: str, at: float
@@ -160,9 +166,11 @@ class Conversation:
         is_heard = self._desk.present.has_supervisor(run)
         return Outcome("heard", HEARD, run) if is_heard else Outcome("noted", NOTED, run)
 
-    async def _ask(self, thread: ThreadRef, text: str, person: Person, key: str) -> Said:
+    async def _ask(
+        self, thread: ThreadRef, text: str, person: Person, key: str, enclosed: Enclosed
+    ) -> Said:
         submitted = await self._desk.goal(
-            text, person, thread.channel, _key_in(thread, key), thread=thread
+            text, person, thread.channel, _key_in(thread, key), thread, enclosed
         )
         run = await self._desk.run(submitted.run_id) if submitted.run_id else None
         if run is None:

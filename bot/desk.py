@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import time
 from typing import Protocol
@@ -17,8 +17,9 @@ from agents.redact import redact
 from agents.sandbox import check_arguments
 from agents.secret_args import secret_argument
 from agents.tool import Toolbox, ToolContext, ToolRetry, UnknownToolError
+from agents.wording import duration
 from bot.forms import Delivery, Forms, Ticket
-from bot.intake import Receipt, Submission
+from bot.intake import NOTHING_ENCLOSED, Enclosed, Receipt, Submission
 from bot.present import Presenter
 from bot.views import AnswerView, IncidentView
 from jobs.approvals import ALREADY_COUNTED, may_decide
@@ -29,16 +30,17 @@ from jobs.commands import (
     Decide,
     EditCall,
     NoteRefusal,
+    RateAnswer,
     Refusal,
     Refused,
     Signal,
     StopRun,
 )
 from jobs.incident_store import IncidentStore
-from jobs.incidents import acknowledged
+from jobs.incidents import Incident, acknowledged, muted, taken_over
 from jobs.service import Runs, UnknownRunError
 from jobs.state import TERMINAL, Approval, ApprovalStatus, Person, Run, Status
-from jobs.store import ConflictError, StoredEvent, StoreUnavailableError
+from jobs.store import ConflictError, EvidenceFullError, StoredEvent, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,7 @@ MAX_GOAL_CHARS = 2_000
 MAX_COMMENT_CHARS = 1_000
 MAX_REASON_CHARS = 500
 MAX_ANSWER_CHARS = 2_000
+MUTE_S = 3_600.0
 MAX_RUNS_LISTED = 200
 MAX_RUNS_SEARCHED = 1_000
 MAX_TRIES = 20
@@ -58,7 +61,13 @@ class Takes(Protocol):
     """What Desk needs of `bot.intake.Intake`."""
 
     async def submit(
-        self, text: str, person: Person, channel: str, key: str, thread: ThreadRef | None = None
+        self,
+        text: str,
+        person: Person,
+        channel: str,
+        key: str,
+        thread: ThreadRef | None = None,
+        enclosed: Enclosed = NOTHING_ENCLOSED,
     ) -> Submission:
         """Turn a typed goal into a run (in a thread of its own); the same key gives the same."""
 
@@ -70,8 +79,8 @@ class Takes(Protocol):
 class Outcome:
     """What a click led to.
 
-    `kind` is approved, recorded, denied, edited, answered, stopping, acknowledged (of a message
-    also heard, noted and started), or the value of a Refusal;
+    `kind` is approved, recorded, denied, edited, answered, stopping, acknowledged, taken, muted,
+    rated (of a message also heard, noted and started), or the value of a Refusal;
     `field_errors` says which arguments of an edit are wrong, by field (`""`: the whole).
     """
 
@@ -125,11 +134,12 @@ class Desk:
         channel: str,
         key: str = "",
         thread: ThreadRef | None = None,
+        enclosed: Enclosed = NOTHING_ENCLOSED,
     ) -> Submission:
         """Take a typed goal; the same key (made unique to the person) gives the same run."""
         key = goal_key(person, key or uuid.uuid4().hex)
         text = text.strip()[:MAX_GOAL_CHARS]
-        return await self._intake.submit(text, person, channel, key, thread)
+        return await self._intake.submit(text, person, channel, key, thread, enclosed)
 
     def clean(self, text: str) -> str:
         """Return what a person wrote without its secrets, to be kept and shown."""
@@ -214,6 +224,16 @@ class Desk:
         command = EditCall(approval_id, person, revision, call_key, checked)
         return await self._click(approval_id, person, command)
 
+    def argument_errors(self, tool: str, args: JsonObject) -> Mapping[str, str]:
+        """Return what the tool's own schema finds wrong, by argument; looks at nothing else."""
+        try:
+            self._toolbox[tool].arguments.model_validate(args)
+        except UnknownToolError as error:
+            return {"": f"{error}."}
+        except ValidationError as error:
+            return _field_errors(error)
+        return {}
+
     async def answer_question(
         self, question_id: str, person: Person, answer: str, run_id: str = ""
     ) -> Outcome:
@@ -273,6 +293,14 @@ class Desk:
         """Return the run's evidence by id."""
         return await self.store.evidence(run_id)
 
+    async def keep_evidence(self, evidence: Evidence) -> bool:
+        """Keep what a person gave to a run, without secrets; False when the run has no room."""
+        clean = replace(evidence, text=self.clean(evidence.text), title=self.clean(evidence.title))
+        try:
+            return await self.store.put_evidence(clean)
+        except EvidenceFullError:
+            return False
+
     async def evidence_data(self, run_id: str, evidence_id: str) -> bytes | None:
         """Return the file stored with the evidence, or None."""
         return await self.store.evidence_data(run_id, evidence_id)
@@ -306,22 +334,75 @@ class Desk:
 
     async def acknowledge(self, incident_id: str, person: Person) -> Outcome:
         """Note that a person has seen an open incident; the first to say so stays noted."""
+
+        def see(before: Incident) -> tuple[Incident, str]:
+            if before.acknowledged_by:
+                return before, f"{before.acknowledged_by} has acknowledged it."
+            return acknowledged(before, person.name), "You have acknowledged it."
+
+        return await self._change(incident_id, person, "acknowledged", see)
+
+    async def take_over(self, incident_id: str, person: Person) -> Outcome:
+        """Note that a person works on an open incident themselves, and stop what runs for it."""
+
+        def take(before: Incident) -> tuple[Incident, str]:
+            if before.taken_by:
+                return before, f"{before.taken_by} has taken it over."
+            return taken_over(before, person.name), "It is yours now; what ran for it is stopped."
+
+        outcome = await self._change(incident_id, person, "taken", take)
+        incident = await self._incidents.get(incident_id)
+        if incident is not None and incident.taken_by == person.name:
+            for run_id in incident.run_ids[-1:]:
+                await self.stop(run_id, person, "taken over")
+        return outcome
+
+    async def mute(self, incident_id: str, person: Person, for_s: float = MUTE_S) -> Outcome:
+        """Let an open incident's alerts start nothing for a while; its card goes on counting."""
+        until = time() + for_s
+
+        def mute(before: Incident) -> tuple[Incident, str]:
+            for_how_long = duration(for_s)
+            return muted(before, until), f"Muted for {for_how_long}: its alerts start nothing."
+
+        return await self._change(incident_id, person, "muted", mute)
+
+    async def _change(
+        self,
+        incident_id: str,
+        person: Person,
+        kind: str,
+        change: Callable[[Incident], tuple[Incident, str]],
+    ) -> Outcome:
+        """Change an open incident as a person wants; `change` gives it and what to say."""
         for _ in range(MAX_TRIES):
             before = await self._incidents.get(incident_id)
             if before is None:
                 return _unknown(f"There is no incident {incident_id[:80]}.")
             if before.is_resolved:
-                sentence = "It is resolved already; there is nothing to acknowledge."
+                sentence = "It is resolved already; there is nothing to be done about it."
                 return Outcome(Refusal.ALREADY_DECIDED.value, sentence)
-            if before.acknowledged_by:
-                return Outcome("acknowledged", f"{before.acknowledged_by} has acknowledged it.")
+            after, sentence = change(before)
+            if after == before:
+                return Outcome(kind, sentence)
             try:
-                await self._incidents.update(before, acknowledged(before, person.name))
+                await self._incidents.update(before, after)
             except ConflictError:  # an alert came in between
                 continue
-            log.info("incident_acknowledged", incident_id=incident_id, person=person.id)
-            return Outcome("acknowledged", "You have acknowledged it.")
+            log.info("incident_changed", incident_id=incident_id, person=person.id, change=kind)
+            return Outcome(kind, sentence)
         raise StoreUnavailableError(f"incident {incident_id} changes too often; send it again")
+
+    async def rate(self, run_id: str, person: Person, *, is_helpful: bool) -> Outcome:
+        """Keep whether an answer helped; what a person says last counts."""
+        try:
+            run = await self._runs.send(run_id, RateAnswer(person, is_helpful))
+        except UnknownRunError as error:
+            return _unknown(f"{error}.".capitalize())
+        except Refused as refused:
+            return Outcome(refused.refusal.value, refused.sentence, await self.run(run_id))
+        log.info("answer_rated", run_id=run_id, person=person.id, is_helpful=is_helpful)
+        return Outcome("rated", "Thank you, that is noted with the run.", run)
 
     async def answer(self, run: Run) -> AnswerView | None:
         """Return the run's answer with its evidence, or None while it has none."""

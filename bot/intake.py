@@ -10,14 +10,14 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from agents.domain import Goal, JsonObject, Moment, Origin, ThreadRef
 from agents.matching import Match, allowed_values, choices, convert, match
 from agents.plan import plan_for_goal, plan_from_workflow, supervisor_of
-from agents.redact import redact
+from agents.redact import redact, redact_json
 from agents.wording import one_line
 from bot.platforms.port import Platform, PlatformBusyError, PlatformError
 from bot.routes import route_for
@@ -78,6 +78,21 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosed:
+    """What comes with a goal besides its words; `facts` are never to be trusted.
+
+    `origin` says whose the words are: a message that somebody else wrote is no goal of the
+    person who points to it.
+    """
+
+    facts: JsonObject = field(default_factory=dict)
+    origin: Origin = Origin.MESSAGE
+
+
+NOTHING_ENCLOSED = Enclosed()
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a delivery. `cut_off` counts alerts that the source left out of it."""
 
@@ -119,7 +134,13 @@ class Intake:
         self._sources = {source.name: source for source in ALERT_SOURCES}
 
     async def submit(
-        self, text: str, person: Person, channel: str, key: str, thread: ThreadRef | None = None
+        self,
+        text: str,
+        person: Person,
+        channel: str,
+        key: str,
+        thread: ThreadRef | None = None,
+        enclosed: Enclosed = NOTHING_ENCLOSED,
     ) -> Submission:
         """Start the run that a typed goal asks for; the same key gives the same run."""
         run_id = goal_run_id(key)
@@ -153,9 +174,10 @@ class Intake:
             text=text,
             requester_id=person.id,
             requester_name=person.name,
-            origin=Origin.MESSAGE,
+            origin=enclosed.origin,
             thread=thread,
             inputs=inputs,
+            facts=_without_secrets(enclosed.facts, self._secrets),
             earlier=tuple(earlier),
         )
         await self._runs.start(run_id, goal, plan)
@@ -361,6 +383,11 @@ def _told_what_fired(incident: Incident, lead: AlertState, now: float) -> Incide
     again = "fired again" if incident.reopened else "fired"
     moment = Moment(min(lead.starts_at, now), f"Alert {again}: {lead.alert.title}", "alert")
     return tell(incident, moment)
+
+
+def _without_secrets(facts: JsonObject, secrets: Sequence[str]) -> JsonObject:
+    clean = redact_json(facts, secrets)
+    return clean if isinstance(clean, dict) else {}
 
 
 def goal_run_id(key: str) -> str:

@@ -432,6 +432,8 @@ def incident_view(incident: Incident) -> IncidentView:
         run_ids=incident.run_ids,
         thread=incident.thread,
         acknowledged_by=incident.acknowledged_by,
+        taken_by=incident.taken_by,
+        muted_until=incident.muted_until or None,
     )
 
 

@@ -237,6 +237,10 @@ class IncidentView:
     thread: ThreadRef | None = None
     acknowledged_by: str = ""
     """Who has seen it, while it is open."""
+    taken_by: str = ""
+    """Who works on it themselves, while it is open."""
+    muted_until: float | None = None
+    """Until when nothing more is said of its alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +251,23 @@ class NoteView:
     tone: str = "info"
     mentions: tuple[str, ...] = ()
     author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeView:
+    """What concerns one person, as of `at`: a page of their own, no message in a thread.
+
+    `approvals` and `questions` are those that the person may decide or answer, oldest first;
+    those for others are counted. Runs go on, incidents are open, both newest first.
+    """
+
+    person: str
+    at: float
+    approvals: tuple[ApprovalView, ...] = ()
+    questions: tuple[QuestionView, ...] = ()
+    runs: tuple[RunView, ...] = ()
+    incidents: tuple[IncidentView, ...] = ()
+    waiting_for_others: int = 0
 
 
 View = RunView | AnswerView | IncidentView | NoteView

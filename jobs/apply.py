@@ -394,6 +394,10 @@ def _signal_received(run: Run, event: e.SignalReceived) -> Run:
     return replace(run, signals=(*run.signals, event.moment)[-MAX_SIGNALS:])
 
 
+def _answer_rated(run: Run, event: e.AnswerRated) -> Run:
+    return replace(run, ratings=_put(run.ratings, event.person_id, event.is_helpful))
+
+
 def _run_stopped(run: Run, event: e.RunStopped) -> Run:
     return replace(
         run,
@@ -441,4 +445,5 @@ _APPLY: Mapping[type, Callable[[Run, Any], Run]] = {
     e.SignalReceived: _signal_received,
     e.RunStopped: _run_stopped,
     e.RunEnded: _run_ended,
+    e.AnswerRated: _answer_rated,
 }

@@ -230,6 +230,14 @@ class StopRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RateAnswer:
+    """A person says whether the run's answer helped; what they said last counts."""
+
+    person: Person
+    is_helpful: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Tell the run what happened outside."""
 
@@ -275,6 +283,7 @@ Command = (
     | NoteRefusal
     | AnswerQuestion
     | StopRun
+    | RateAnswer
     | Signal
     | FireTimer
 )

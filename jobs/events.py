@@ -374,6 +374,17 @@ class RunEnded:
     type: Literal["run_ended"] = "run_ended"
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerRated:
+    """A person said whether the answer helped them."""
+
+    at: float
+    person_id: str
+    person_name: str
+    is_helpful: bool
+    type: Literal["answer_rated"] = "answer_rated"
+
+
 Event = (
     RunStarted
     | StepQueued
@@ -406,6 +417,7 @@ Event = (
     | SignalReceived
     | RunStopped
     | RunEnded
+    | AnswerRated
 )
 
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])

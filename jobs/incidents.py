@@ -61,6 +61,7 @@ class Change(StrEnum):
 
 
 NOTHING_NEW = frozenset({Change.REPEATED, Change.OUTDATED})
+MUTED = "It fired again while it was muted: no run was started."
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,10 @@ class Incident:
     waiting: str = ""
     unsent: tuple[Moment, ...] = ()
     thread: ThreadRef | None = None
+    taken_by: str = ""
+    """Who works on it themselves: no run is started for it until it is resolved."""
+    muted_until: float = 0.0
+    """Until when its alerts start no run and are told to none."""
 
     @property
     def folded(self) -> int:
@@ -297,6 +302,7 @@ def fold(
         incident,
         firings=incident.firings + alert.is_firing,
         cut_off=max(incident.cut_off, alert.cut_off),
+        muted_until=incident.muted_until if now < incident.muted_until else 0.0,
     )
     known = incident.alerts.get(alert.key)
     if known is not None:
@@ -404,12 +410,15 @@ def _settle(
             resolved_at=None,
             reopened=incident.reopened + 1,
             acknowledged_by="",
-            needs_run=wants_run,
+            taken_by="",
+            needs_run=wants_run and not incident.muted_until,
+            waiting=MUTED if incident.muted_until else incident.waiting,
         )
         changes = (change, Change.REOPENED)
     elif change is Change.OPENED:
         incident = replace(incident, needs_run=wants_run)
-    if wants_run and (incident.total <= MAX_TOLD_ALERTS or len(changes) > 1):
+    is_told = not incident.muted_until and not incident.taken_by
+    if wants_run and is_told and (incident.total <= MAX_TOLD_ALERTS or len(changes) > 1):
         text = f"Alert {'fired again' if change is Change.FLAPPED else 'fired'}: {alert.title}"
         at = now if alert.starts_at is None else min(alert.starts_at, now)
         incident = tell(incident, Moment(at, text, "alert"))
@@ -468,3 +477,16 @@ def acknowledged(incident: Incident, by: str) -> Incident:
     if incident.is_resolved:
         return incident
     return replace(incident, status=IncidentStatus.ACKNOWLEDGED, acknowledged_by=by)
+
+
+def taken_over(incident: Incident, by: str) -> Incident:
+    """Note that a person works on it themselves; what it still wanted a run for is dropped."""
+    if incident.is_resolved:
+        return incident
+    seen = acknowledged(incident, incident.acknowledged_by or by)
+    return replace(seen, taken_by=by, needs_run=False, waiting="")
+
+
+def muted(incident: Incident, until: float) -> Incident:
+    """Note until when its alerts, when they come back, start nothing."""
+    return incident if incident.is_resolved else replace(incident, muted_until=until)

@@ -24,6 +24,7 @@ MAX_LOSSES = 5
 MAX_NOTE_CHARS = 200
 MAX_SENTENCE_CHARS = 2_000
 MAX_POSTS = 50
+MAX_RATINGS = 200
 MAX_POST_CHARS = 4_000
 MESSAGES_APART_S = 0.001
 REPEATED_WITHIN_S = 1.0
@@ -93,9 +94,7 @@ def _finish_step(run: Run, command: c.FinishStep, now: float) -> list[e.Event]:
     if any(run.steps[key].status not in TERMINAL for key in state.children):
         raise Refused(Refusal.INVALID, f"Steps of {command.step_id} have not ended yet.")
     remark = command.remark[:MAX_SENTENCE_CHARS]
-    return [
-        e.StepSucceeded(at=now, step_id=command.step_id, output=command.output, remark=remark)
-    ]
+    return [e.StepSucceeded(at=now, step_id=command.step_id, output=command.output, remark=remark)]
 
 
 def _fail_step(run: Run, command: c.FailStep, now: float) -> list[e.Event]:
@@ -322,6 +321,18 @@ def _stop(run: Run, by: str, reason: str, now: float) -> list[e.Event]:
     return [stopped, *approvals.cancel_all(run, now), *cancelled]
 
 
+def _rate_answer(run: Run, command: c.RateAnswer, now: float) -> list[e.Event]:
+    """Keep what people say of an answer: of a run that has one, and of so many people."""
+    if run.answer is None:
+        raise Refused(Refusal.INVALID, "There is no answer yet: say it when there is one.")
+    person = command.person
+    if run.ratings.get(person.id) is command.is_helpful:
+        return []
+    if person.id not in run.ratings and len(run.ratings) >= MAX_RATINGS:
+        raise Refused(Refusal.INVALID, f"{MAX_RATINGS} people have rated it, and that is the most.")
+    return [e.AnswerRated(now, person.id, person.name, command.is_helpful)]
+
+
 def _signal(run: Run, command: c.Signal, now: float) -> list[e.Event]:
     if run.is_over or _was_told(run, command.moment):
         return []
@@ -394,6 +405,7 @@ _DECIDE: Mapping[type, Callable[[Run, Any, float], list[e.Event]]] = {
     c.NoteRefusal: approvals.note_refusal,
     c.AnswerQuestion: questions.answer,
     c.StopRun: _stop_run,
+    c.RateAnswer: _rate_answer,
     c.Signal: _signal,
     c.FireTimer: _fire_timer,
 }

@@ -346,6 +346,8 @@ class Run:
     """What supervising steps planned and changed, oldest first, without empty looks."""
     models: tuple[str, ...] = ()
     """The models that answered, in the order of their first call."""
+    ratings: Mapping[str, bool] = field(default_factory=dict)
+    """Whether the answer helped, by the id of whoever said so."""
 
     @property
     def is_over(self) -> bool:

@@ -215,6 +215,29 @@ def test_acknowledging_keeps_a_resolved_incident_resolved() -> None:
     assert incidents.acknowledged(ended, "Alice") == ended
 
 
+def test_who_takes_an_incident_over_needs_no_run() -> None:
+    """It is theirs until it fires again; then it is nobody's, and a run is wanted."""
+    taken = incidents.taken_over(folded(firing()), "Alice")
+    ended, _ = fold(taken, resolved(), ROUTE, NOW + 1)
+    again, _ = fold(ended, firing(starts_at=NOW + 2), ROUTE, NOW + 2)
+
+    assert (taken.taken_by, taken.acknowledged_by, taken.needs_run) == ("Alice", "Alice", False)
+    assert (again.taken_by, again.needs_run) == ("", True)
+    assert incidents.taken_over(ended, "Bob") == ended
+
+
+def test_a_muted_incident_starts_nothing_until_its_time() -> None:
+    """Alerts are counted while it is muted; the first after that counts as any other."""
+    quiet = incidents.muted(incidents.run_started(folded(firing()), "run-1"), NOW + 60)
+    ended, _ = fold(quiet, resolved(), ROUTE, NOW + 1)
+    soon, _ = fold(ended, firing(starts_at=NOW + 2), ROUTE, NOW + 2)
+    late, _ = fold(ended, firing(starts_at=NOW + 61), ROUTE, NOW + 61)
+
+    assert (soon.needs_run, soon.waiting, soon.firings) == (False, incidents.MUTED, 2)
+    assert (late.needs_run, late.waiting, late.muted_until) == (True, "", 0.0)
+    assert incidents.muted(ended, NOW + 60) == ended
+
+
 episodes = st.integers(min_value=0, max_value=4)
 deliveries = st.builds(
     lambda name, service, episode, ends: (

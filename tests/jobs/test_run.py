@@ -306,6 +306,20 @@ def test_signal_is_kept_once() -> None:
     assert decide(run, signal, NOW) == []
 
 
+def test_an_answer_is_rated_by_everybody_once() -> None:
+    """What somebody says last counts; before there is an answer there is nothing to rate."""
+    run = started(plan(step("a")))
+    with pytest.raises(Refused, match="no answer yet"):
+        decide(run, c.RateAnswer(ALICE, is_helpful=True), NOW)
+    run = send(run, c.StopRun(ALICE))
+
+    run = send(run, c.RateAnswer(ALICE, is_helpful=True))
+    assert decide(run, c.RateAnswer(ALICE, is_helpful=True), NOW) == []
+    run = send(run, c.RateAnswer(ALICE, is_helpful=False))
+
+    assert run.ratings == {ALICE.id: False}
+
+
 def test_log_rebuilds_the_run() -> None:
     """Replaying the events gives the very run."""
     first = start("run-1", c.StartRun(GOAL, plan(step("a"), step("b", needs=("a",)))), NOW)

@@ -50,4 +50,14 @@ def router(web: Web) -> APIRouter:
         """Note that you have seen it. Sent again it changes nothing."""
         return outcome_json(await web.deps.desk.acknowledge(incident_id, person), NO_INCIDENT)
 
+    @routes.post("/incidents/{incident_id}/take-over", response_model=OutcomeBody)
+    async def take_over(incident_id: str, person: Person = Depends(guards.writer)) -> JSONResponse:
+        """Work on it yourself: what runs for it is stopped. Sent again it changes nothing."""
+        return outcome_json(await web.deps.desk.take_over(incident_id, person), NO_INCIDENT)
+
+    @routes.post("/incidents/{incident_id}/mute", response_model=OutcomeBody)
+    async def mute(incident_id: str, person: Person = Depends(guards.writer)) -> JSONResponse:
+        """Let its alerts start nothing for an hour; they are still counted."""
+        return outcome_json(await web.deps.desk.mute(incident_id, person), NO_INCIDENT)
+
     return routes

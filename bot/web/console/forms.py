@@ -159,6 +159,18 @@ def router(web: Web, templates: Templates) -> APIRouter:
     ) -> Response:
         return await _say(request, await desk.acknowledge(incident_id, session.person))
 
+    @routes.post("/incidents/{incident_id}/take-over")
+    async def take_over(
+        incident_id: str, request: Request, session: Session = Depends(guards.form)
+    ) -> Response:
+        return await _say(request, await desk.take_over(incident_id, session.person))
+
+    @routes.post("/incidents/{incident_id}/mute")
+    async def mute(
+        incident_id: str, request: Request, session: Session = Depends(guards.form)
+    ) -> Response:
+        return await _say(request, await desk.mute(incident_id, session.person))
+
     @routes.post("/theme")
     async def theme(request: Request, session: Session = Depends(guards.form)) -> Response:
         form = await request.form()

@@ -121,6 +121,9 @@ def _action(event: e.Event) -> str:
             return f"Stopped by {event.by}" + _said(event.reason)
         case e.RunEnded():
             return f"Run {event.status.value}: {event.answer.headline}"
+        case e.AnswerRated():
+            helped = "helped" if event.is_helpful else "did not help"
+            return f"{event.person_name}: the answer {helped}"
         case _:
             return _teamwork(event)
 

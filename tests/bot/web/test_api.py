@@ -495,6 +495,25 @@ async def test_an_incident_is_acknowledged_once(house: House, client: httpx.Asyn
     assert await house.incidents.get(shown["id"]) == known
 
 
+async def test_an_incident_is_taken_over_and_muted(house: House, client: httpx.AsyncClient) -> None:
+    """Taking it over stops what runs for it; the first person stays noted."""
+    await client.post("/webhooks/alertmanager", json=delivery(), headers=HOOK)
+    (shown,) = (await client.get("/api/incidents", headers=token())).json()["incidents"]
+    path = f"/api/incidents/{shown['id']}"
+
+    first = await client.post(f"{path}/take-over", headers=token())
+    other = await client.post(f"{path}/take-over", headers=token("bob"))
+    muted = await client.post(f"{path}/mute", headers=token())
+
+    assert (first.json()["outcome"], muted.json()["outcome"]) == ("taken", "muted")
+    assert other.json()["sentence"] == "Alice has taken it over."
+    now = (await client.get(path, headers=token())).json()
+    assert (now["taken_by"], now["muted_until"] is not None) == ("Alice", True)
+    run = await house.store.load(now["run_ids"][0])
+    assert run is not None
+    assert run.stopped_by == "Alice"
+
+
 async def test_an_incident_that_is_over_cannot_be_acknowledged(client: httpx.AsyncClient) -> None:
     """Nor can one that never was: each is refused with what to do instead."""
     for status in ("firing", "resolved"):
