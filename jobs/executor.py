@@ -53,6 +53,7 @@ TIMEOUT_GRACE_S = 3.0
 NOTE_AFTER_S = 1.0
 """A call that takes longer than this is named on the card; each note is one more commit."""
 MAX_ANSWER_CHARS = 4_000
+UNREVIEWED = "nobody reviewed what its runbook gave"
 ANSWER = TypeAdapter(Answer)
 NO_MODELS = NoModels()
 
@@ -225,10 +226,9 @@ class Executor:
             async with limit:
                 await self._require_survivable(run, lease)
                 worked = await self._output(run, step, lease, deadline)
-                output = worked.output
-                if run.gives_answer(step.id):
-                    output = await self._with_checked_claims(run, worked)
-            output = checked(output, self._schema(run, step))
+                output = checked(worked.output, self._schema(run, step))
+                if run.gives_answer(step.id):  # Its schema need not know what is added here.
+                    output = checked(await self._with_checked_claims(run, worked), None)
             return c.FinishStep(step_id, attempt, output, redact(worked.remark))
         except Suspended as suspended:
             return suspended.command
@@ -312,7 +312,9 @@ class Executor:
                 why = "no model answered" if isinstance(error, NoModelError) else str(error)
                 remark = f"{why}, so {agent.title} followed its runbook"
         call_tool = calling(deadline, is_retried=True)
-        return Worked(await follow(agent, step.inputs, call_tool), remark)
+        output = await follow(agent, step.inputs, call_tool)
+        said = (remark, UNREVIEWED if step.review is not None else "")
+        return Worked(output, "; ".join(one for one in said if one))
 
     async def _may_fall_back(self, run: Run, step: Step, error: Exception) -> bool:
         """Say whether a runbook may take over: no try is left, and nothing was changed yet."""

@@ -43,10 +43,11 @@ def ask_for_step(rules: Rules, run: Run, step: Step, lease: Lease, now: float) -
 
 
 def _step_ruling(rules: Rules, run: Run, step: Step) -> Ruling:
+    workflow, name = _named(run, step)
     query = Query(
         tool=STEP_TOOL,
         effect=Effect.WRITES,
-        args={"step": step.id, "workflow": run.plan.workflow},
+        args={"step": name, "workflow": workflow},
         agent=step.agent,
         requester=run.goal.requester_id,
     )
@@ -57,6 +58,19 @@ def _step_ruling(rules: Rules, run: Run, step: Step) -> Ruling:
             "add one with verdict ask to policies.yaml"
         )
     return ruling
+
+
+def _named(run: Run, step: Step) -> tuple[str, str]:
+    """Return the workflow and the name by which people who wrote a policy know the step.
+
+    A supervisor may have chosen the workflow; what it planned by itself keeps its full id, so
+    that no model can take the name of a reviewed step.
+    """
+    scope = run.scope(step)
+    subplan = run.steps[scope].subplan if scope and step.is_reviewed else None
+    if subplan is None:
+        return run.plan.workflow, step.id
+    return subplan.workflow, step.id.removeprefix(f"{scope}.")
 
 
 async def pass_gate(

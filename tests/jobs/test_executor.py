@@ -218,6 +218,21 @@ async def test_output_over_the_limit_fails_the_step(monkeypatch: pytest.MonkeyPa
     assert "100 is the most" in run.steps["s"].error
 
 
+async def test_schema_of_an_answer_is_its_agents_own() -> None:
+    """A strict schema need not allow for what is added to an answer, such as struck claims."""
+    schema = {
+        "type": "object",
+        "properties": {"headline": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    answer = agent_step("answer", "answerer", output_schema=schema)
+    run = await World().start(Plan(workflow="test", steps=(answer,), answer="answer"))
+
+    assert run.status is Status.SUCCEEDED, run.steps["answer"].error
+    assert run.answer is not None
+    assert run.answer.headline == "done"
+
+
 async def test_output_must_fit_its_schema() -> None:
     """A step's output schema is checked, and the error names the field."""
     schema = {"type": "object", "properties": {"count": {"type": "string"}}}
@@ -305,6 +320,28 @@ async def test_step_with_approval_needs_a_policy() -> None:
     run = await World().start(plan(tool_step("s", approval=True)))
 
     assert "no policy for muster.step says who decides" in run.steps["s"].error
+
+
+@pytest.mark.parametrize(
+    ("is_reviewed", "workflow", "name"), [(True, "careful", "s"), (False, "", "goal.s")]
+)
+async def test_step_of_a_chosen_workflow_keeps_the_name_that_policies_know(
+    is_reviewed: bool, workflow: str, name: str
+) -> None:
+    """A rule about a workflow's step holds when a supervisor chose it, not for what it made up."""
+    arguments = {"workflow": workflow, "step": name}
+    rules = (policy("steps", Verdict.ASK, ONCALL, tool="muster.step", arguments=arguments),)
+    world = World(policies=rules)
+    lead = Plan(workflow="", steps=(agent_step("goal", "lead"),), answer="goal")
+    await world.runs().start(RUN_ID, GOAL, lead)
+    attempt = world.store.queue.pop(0).attempt
+    step = tool_step("goal.s", parent="goal", approval=True, is_reviewed=is_reviewed)
+
+    await world.runs().send(RUN_ID, c.StartStep("goal", attempt, "w1"))
+    await world.send(c.RevisePlan("goal", attempt, "It fits.", (step,), workflow="careful"))
+
+    state = await world.step("goal.s")
+    assert state.status is Status.WAITING, state.error
 
 
 def gated(**fields: object) -> Plan:
