@@ -454,6 +454,12 @@ class _Supervision:
     async def _by_words(self, scope: Scope, told: Told, why: str) -> JsonValue:
         """Choose a workflow by the words of the goal, because no model can be asked."""
         goal = self._goal
+        if not scope.workflows:
+            return plain_answer(
+                "No model answers, and only a model can plan for a team, so nothing was done.",
+                recommendations=["See which models answer with: muster models"],
+                missing=[why],
+            )
         found = match(goal, scope.workflows, scope.world.services)
         if isinstance(found, NoMatch):
             return plain_answer(
