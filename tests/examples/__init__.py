@@ -1,0 +1,1 @@
+"""The example config folders do what their pages say."""
