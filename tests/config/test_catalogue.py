@@ -820,16 +820,23 @@ def _shipped(name: str, model: type[Model]) -> Model:
 def test_shipped_files_are_sound() -> None:
     """What is shipped is valid: safe by default, and without people or services."""
     policies = _shipped("policies.yaml", PoliciesFile).policies
-    writes = [policy for policy in policies if policy.match.effect == "writes"]
-    assert [policy.verdict for policy in writes] == [Verdict.ASK, Verdict.ASK]
-    for policy in writes:
-        assert policy.approval is not None
-        assert not policy.approval.requester_may_approve
-        assert policy.approval.on_expiry == "deny"
-        assert policy.approval.escalation is not None
-    assert writes[0].match.tainted
-    assert writes[0].approval is not None
-    assert writes[0].approval.quorum == 2
+    allowed = [one.name for one in policies if one.verdict is not Verdict.ASK]
+    assert allowed == [
+        "reading is allowed",
+        "speaking in the own thread is allowed",
+        "speaking in the own thread without a ping is allowed",
+        "a help article's own words to an address on file are sent",
+    ]
+    asked = {one.name: one.approval for one in policies if one.approval is not None}
+    assert all(terms.on_expiry == "deny" for terms in asked.values())
+    for name in ("writes shaped by untrusted text", "acting on a service"):
+        (terms,) = (terms for key, terms in asked.items() if key.startswith(name))
+        assert not terms.requester_may_approve
+        assert terms.escalation is not None
+    (tainted,) = (one for one in policies if one.match.tainted)
+    assert tainted.match.effect == "writes"
+    assert tainted.approval is not None
+    assert tainted.approval.quorum == 2
     assert _shipped("routes.yaml", RoutesFile).routes[-1].match == {}
     assert _shipped("sources.yaml", SourcesFile).sources.keys() == {
         "alertmanager",
