@@ -1,0 +1,1 @@
+"""What a platform shows, drawn in a browser without that platform."""
