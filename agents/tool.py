@@ -114,7 +114,8 @@ class Tool:
     `honours_key`: a writing call repeated with the same idempotency key acts once, so a crash
     between intent and result is mended by running it again. `is_trusted`: its output is not
     untrusted text. `is_confined`: runs in a child process. `needs_person`: what untrusted text
-    shaped runs only when a person approved it, even where policy would allow it.
+    shaped runs only when a person approved it, even where policy would allow it; a function says
+    so of a single call.
     """
 
     name: str
@@ -126,7 +127,7 @@ class Tool:
     honours_key: Callable[[ToolContext, Any], bool] | bool = False
     is_trusted: bool = False
     is_confined: bool = True
-    needs_person: bool = False
+    needs_person: Callable[[ToolContext, Any], bool] | bool = False
     limits: Limits = field(default_factory=Limits)
     check: Callable[[ToolContext, Any], None] | None = None
     """Raises ToolRetry when typed arguments cannot work in this world: asked before people are."""

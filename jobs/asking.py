@@ -12,6 +12,7 @@ from agents.domain import JsonObject, Origin, Step
 from agents.policy import Query, Ruling, is_tainted, rule, speaks_of_taint
 from agents.redact import redact
 from agents.tool import Effect
+from agents.trust import trusted_part
 from config.specs import PolicySpec, ServicesFile, Verdict
 from jobs import commands as c
 from jobs.patience import patiently
@@ -188,7 +189,7 @@ async def trusted_texts(store: Store, rules: Rules, run: Run) -> list[str]:
         for question in run.questions.values()
         if question.answer and not question.options  # Options are an agent's words, not theirs.
     ]
-    trusted = [one.text for one in evidence.values() if one.is_trusted]
+    trusted = [part for one in evidence.values() if (part := trusted_part(one))]
     world = rules.world
     names = (*world.services, *world.databases, *world.outlets)
     return [*names, *plan_words, *trusted]

@@ -253,7 +253,9 @@ class StepCalls:
 
     async def _require_person(self, tool: Tool, args: JsonObject) -> None:
         """Refuse what untrusted text shaped and nobody looked at, for tools that are like that."""
-        if tool.needs_person and await has_taint(self._runs.store, self._rules, self._run, args):
+        if not needs_person(tool, self._context(""), args):
+            return
+        if await has_taint(self._runs.store, self._rules, self._run, args):
             raise Denied(
                 f"untrusted text may reach {tool.name} only through a person: let policies.yaml "
                 "ask for it instead of allowing it"
@@ -386,6 +388,16 @@ def honours_key(tool: Tool, context: ToolContext, args: JsonObject) -> bool:
         return tool.honours_key(context, tool.arguments.model_validate(args))
     except (ValidationError, ToolError):
         return False  # The tool has changed since: a person has to look.
+
+
+def needs_person(tool: Tool, context: ToolContext, args: JsonObject) -> bool:
+    """Whether the call may not be shaped by untrusted text unless a person looked at it."""
+    if not callable(tool.needs_person):
+        return tool.needs_person
+    try:
+        return tool.needs_person(context, tool.arguments.model_validate(args))
+    except (ValidationError, ToolError):
+        return False  # It cannot run like this: the tool says why.
 
 
 def _failed(error: str) -> CallOutcome:

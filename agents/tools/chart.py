@@ -390,7 +390,6 @@ TOOLS = (
         arguments=TimelineArguments,
         output=TimelineOutput,
         run=timeline,
-        is_trusted=True,
         limits=Limits(timeout_s=60),
     ),
 )

@@ -263,6 +263,5 @@ TOOLS = (
         arguments=RecentArguments,
         output=RecentOutput,
         run=recent,
-        is_trusted=True,
     ),
 )

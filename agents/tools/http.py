@@ -2,6 +2,9 @@
 
 The name is resolved once, every address is checked, and the connection goes to the address that
 was checked, so a name cannot change between check and use. Each redirect is checked again.
+
+An address can carry away what an agent has read. So one that untrusted text may have shaped is
+fetched from listed hosts only, unless a person looked at it, and they redirect to listed ones only.
 """
 
 from __future__ import annotations
@@ -46,12 +49,18 @@ class GetOutput(BaseModel):
 async def get(context: ToolContext, args: GetArguments) -> ToolResult:
     """Fetch a page, following checked redirects."""
     url = args.url
-    allowed = frozenset(host.casefold() for host in context.world.http.allow_hosts)
+    allowed = allowed_hosts(context)
+    was_listed = False
     for _ in range(MAX_REDIRECTS + 1):
         parts = split(url)
-        host = parts.hostname or ""
-        port = parts.port or PORTS[parts.scheme]
-        address = checked_address(host, port, is_allowed=is_listed(host, port, allowed))
+        host, port = host_and_port(parts)
+        listed = is_listed(host, port, allowed)
+        address = checked_address(host, port, is_allowed=listed)
+        if was_listed and not listed:
+            raise ToolFailed(
+                f"{args.url} redirects to {host}, which http.allow_hosts does not list"
+            )
+        was_listed = listed
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             answer = get_pinned(
@@ -103,6 +112,21 @@ def split(url: str) -> SplitResult:
     return parts
 
 
+def needs_person(context: ToolContext, args: GetArguments) -> bool:
+    """Return whether the address is of a host that people did not list."""
+    return not is_listed(*host_and_port(split(args.url)), allowed_hosts(context))
+
+
+def allowed_hosts(context: ToolContext) -> frozenset[str]:
+    """Return the hosts that people listed."""
+    return frozenset(host.casefold() for host in context.world.http.allow_hosts)
+
+
+def host_and_port(parts: SplitResult) -> tuple[str, int]:
+    """Return where an address leads."""
+    return parts.hostname or "", parts.port or PORTS[parts.scheme]
+
+
 def is_listed(host: str, port: int, allowed: frozenset[str]) -> bool:
     """Return whether people allowed this host, or this host and port."""
     return host.casefold() in allowed or f"{host.casefold()}:{port}" in allowed
@@ -143,9 +167,10 @@ def is_public(address: Address) -> bool:
 TOOLS = (
     Tool(
         name="http.get",
-        description="Fetch a public web page or API; private addresses are refused.",
+        description="Fetch a web page or API: of a listed host, or one that a person named.",
         arguments=GetArguments,
         output=GetOutput,
         run=get,
+        needs_person=needs_person,
     ),
 )

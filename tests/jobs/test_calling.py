@@ -58,6 +58,24 @@ async def test_write_waits_for_its_approval_and_then_runs_once() -> None:
     assert (call.status, call.approval_id) == (CallStatus.SUCCEEDED, "ap-run-1-s_C_call")
 
 
+@pytest.mark.parametrize(("text", "called"), [("far", []), ("near", [("look.at", "near")])])
+async def test_read_that_carries_things_away_needs_a_person(
+    text: str, called: list[tuple[str, str]]
+) -> None:
+    """What untrusted text may have shaped is not even read, if the tool says so."""
+    reader = agent("reader", CallSpec(id="a", tool="look.at", args={"text": "{{ inputs.text }}"}))
+    world = World(agents=(reader,))
+    world.tools["look.at"] = replace(
+        world.tools["look.at"], needs_person=lambda _, args: args.text == "far"
+    )
+    step = agent_step("s", "reader", inputs={"text": text}, is_reviewed=False)
+
+    run = await world.start(plan(step))
+
+    assert world.called == called
+    assert (run.steps["s"].status is Status.SUCCEEDED) is bool(called)
+
+
 async def test_edited_arguments_are_what_runs() -> None:
     """An edit is a new revision; once approved, exactly it runs."""
     world = World()

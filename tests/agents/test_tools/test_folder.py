@@ -91,7 +91,7 @@ def test_what_changes_something_is_known_by_name() -> None:
 
 
 def test_text_from_outside_is_untrusted() -> None:
-    """Logs, web pages, alerts and command output are never trusted."""
+    """What anybody can write or label is never trusted: numbers of people's own queries are."""
     trusted = {tool.name.split(".")[0] for tool in ALL if tool.is_trusted}
 
-    assert trusted == {"metrics", "deploys", "chart"}
+    assert trusted == {"metrics"}

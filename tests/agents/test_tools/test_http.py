@@ -83,6 +83,32 @@ async def test_redirect_is_checked_again(site: Site) -> None:
         await fetch(f"{site.url}/go", "127.0.0.1")
 
 
+async def test_listed_host_cannot_send_on_to_an_unlisted_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what an agent writes into a listed address could be carried to any place."""
+    monkeypatch.setattr(http, "is_public", lambda _: True)
+    site.serves("/go", "", 302, {"Location": site.url.replace("127.0.0.1", "127.0.0.2")})
+
+    with pytest.raises(ToolFailed, match=r"redirects to 127\.0\.0\.2, which http\.allow_hosts"):
+        await fetch(f"{site.url}/go", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_needed"),
+    [
+        ("http://status.example.com/now", True),
+        ("http://shop.test:8080/orders/1", False),
+        ("http://SHOP.test:8080/", False),
+        ("http://shop.test/", True),
+        ("https://shop.test.example.com:8080/", True),
+    ],
+)
+def test_unlisted_host_needs_a_person(url: str, is_needed: bool) -> None:
+    """An address of a listed host may hold what was read; any other is looked at first."""
+    assert http.needs_person(context("shop.test:8080"), GetArguments(url=url)) is is_needed
+
+
 async def test_redirect_loop_ends(site: Site) -> None:
     """A page that redirects to itself is given up."""
     site.serves("/loop", "", 302, {"Location": "/loop"})
