@@ -172,6 +172,12 @@ class _Workflow:
             for index, name in enumerate(names):
                 if name == step.id:
                     yield self._say((*at, field, index), "a step cannot wait for itself")
+                elif name in self._steps and self._steps[name].aside and not step.aside:
+                    yield self._say(
+                        (*at, field, index),
+                        f'waits for "{name}", which is to hold up nothing (aside)',
+                        "give this step aside: true as well, or do not wait for it",
+                    )
                 elif name not in self._steps:
                     yield self._say(
                         (*at, field, index), f'no step "{name}"', hint(name, self._steps)

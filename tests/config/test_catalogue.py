@@ -734,6 +734,18 @@ def test_an_empty_group_beside_people_who_can_decide_is_fine(tmp_path: Path) -> 
     assert any("did you mean" in one for one in problems(tmp_path, files))
 
 
+def test_nothing_waits_for_a_step_that_is_to_hold_up_nothing(tmp_path: Path) -> None:
+    """A step at the side may be waited for by others at the side only."""
+    aside = "  - {id: a, tool: metrics.range, inputs: {service: x}, aside: true}\n"
+    waits = "  - {id: b, tool: metrics.range, inputs: {service: x}, after: [a]%s}\n"
+    both = HEAD + RANK + TELL + aside
+
+    found = problems(tmp_path, {"workflows/story.yaml": both + waits % ""})
+    assert len(found) == 1
+    assert 'waits for "a", which is to hold up nothing' in found[0]
+    assert problems(tmp_path, {"workflows/story.yaml": both + waits % ", aside: true"}) == []
+
+
 def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     """Problems of several files and kinds are listed together, in the order of the files."""
     files = {
