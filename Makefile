@@ -5,7 +5,7 @@ FAULT ?= bad-release
 ARGS ?=
 export MUSTER_STATE_DIR MUSTER_PORT
 
-.PHONY: setup demo up test lint fmt lock crash bench evals clean
+.PHONY: setup demo up test lint fmt lock crash injection bench evals clean
 
 .venv/.run: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Muster needs Python 3.11, 3.12 or 3.13; this is %d.%d. Choose another with: make PYTHON=python3.12 ..." % v)'
@@ -30,6 +30,9 @@ test: .venv/.dev             ## all tests
 
 crash: .venv/.dev            ## kill the worker, then the bot, at every write; compare the endings
 	$(BIN)/python -m tests.crash.sweep $(ARGS)
+
+injection: .venv/.dev        ## text that tells a model what to do, and a model that obeys: nothing may happen
+	$(BIN)/python -m tests.injection $(ARGS)
 
 lint: .venv/.dev             ## ruff, mypy strict, import arrows
 	$(BIN)/ruff format --check .
