@@ -142,8 +142,8 @@ def _review(bench: Workbench) -> Review | None:
     reviewer = bench.agents.get(spec.by)
     if reviewer is None:
         raise StepError(f"its output is to be reviewed by {spec.by!r}, and there is no such agent")
-    everybody = [name for name, one in bench.agents.items() if not one.supervises]
-    team = [name for name in reviewer.team or everybody if name != bench.agent.name]
+    # What a supervisor sums up is not reviewed, so none may take the step over.
+    team = [name for name in reviewer.team or bench.agents if name != bench.agent.name]
     has_model = bool(reviewer.model) and bench.thinking.model.offers(reviewer.model or "")
     return Review(
         criteria=spec.criteria,
@@ -152,7 +152,9 @@ def _review(bench: Workbench) -> Review | None:
         retries=spec.retries,
         title=bench.step.title,
         instruction=bench.step.instruction,
-        team=tuple(name for name in team if name in bench.agents),
+        team=tuple(
+            name for name in team if name in bench.agents and not bench.agents[name].supervises
+        ),
     )
 
 

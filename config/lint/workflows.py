@@ -192,6 +192,13 @@ class _Workflow:
             yield self._say((*at, "fallback_agent"), "the fallback is the agent itself")
         if step.review is not None:
             yield from self._reviewer(step.review.by, (*at, "review", "by"))
+            worker = agents.get(step.agent or "")
+            if worker is not None and worker.supervises:
+                yield self._say(
+                    (*at, "review"),
+                    f'"{step.agent}" plans for others, and what it sums up is not reviewed',
+                    "review the steps whose work it is",
+                )
         if step.tool is not None and self._tools is not None and step.tool not in self._tools:
             yield self._say((*at, "tool"), f'no tool "{step.tool}"', hint(step.tool, self._tools))
 

@@ -183,6 +183,13 @@ WORKFLOW_MISTAKES = [
         '12:30: steps.0.review.by: "sayer" has no model, so it cannot judge; name one that has',
     ),
     (
+        HEAD
+        + "  - {id: rank, agent: supervisor, review: {criteria: good}}\n"
+        + TELL.replace("steps.rank.confidence", "steps.rank.headline"),
+        '9:35: steps.0.review: "supervisor" plans for others, and what it sums up is not reviewed; '
+        "review the steps whose work it is",
+    ),
+    (
         STORY + "service_levels:\n  - {when: steps.rnk, within_s: 1, to: {users: ['a:b']}}\n",
         '17:6: service_levels.0.when: no step "rnk"; did you mean "rank"?',
     ),

@@ -959,6 +959,17 @@ async def test_reassigning_to_nobody_asks_a_person() -> None:
     assert "ghost is not in the team of judge" in (await house.question()).text
 
 
+async def test_step_that_is_reviewed_is_not_given_to_a_supervisor() -> None:
+    """What a supervisor sums up is not reviewed, so a bad output could pass that way."""
+    judge = thinker("judge", supervises=True, team=("lead",), tools=())
+    lead = thinker("lead", supervises=True, tools=())
+    house = world([say("x"), verdict("reassign", to="lead")], thinker(), judge, lead)
+
+    await house.start(plan(REVIEWED))
+
+    assert "lead is not in the team of judge" in (await house.question()).text
+
+
 async def test_review_that_cannot_be_made_asks_a_person() -> None:
     """Bad output never passes because its reviewer is away."""
     house = world([say("x"), NoModelError("smart", {})], thinker(), JUDGE)
