@@ -55,7 +55,7 @@ Times and tiers are fields of `Limits`; waits between retries are short by defau
 and 5 minutes). `advance` lets time pass for budgets and for what expires; `skew` puts Slack's
 clock ahead or behind. Two things are more lenient than Slack: tier 1 takes 20 calls a minute, and
 a channel is found by name at once. What Slack may take and this server does not: blocks that
-Muster has no use for (video, call, file, card, carousel).
+Muster has no use for (video, call, file, card, carousel), and workflow buttons.
 """
 
 from tests.slack_server.controls import Controls

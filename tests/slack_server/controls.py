@@ -161,6 +161,10 @@ class Controls:
         """Let a person write to the app directly."""
         return self.say(self.direct(user), user, text, thread=thread, files=files)
 
+    def reply(self, message: Message, user: str, text: str) -> Message:
+        """Let a person write in a message's thread."""
+        return self.say(message.channel, user, text, thread=message.root_ts)
+
     def edit(self, message: Message, text: str) -> Message:
         """Let a person edit their message."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -83,6 +85,12 @@ def feedback(**fields: Any) -> Json:
     return {"type": "context_actions", "elements": [thumbs | fields]}
 
 
+def icon(**fields: Any) -> Json:
+    """Return an icon button with some fields changed."""
+    made = {"type": "icon_button", "action_id": "i", "icon": "trash", "text": plain()}
+    return {"type": "context_actions", "elements": [made | fields]}
+
+
 def container(*blocks: Json, **fields: Any) -> Json:
     """Return a container."""
     return {"type": "container", "title": plain(), "child_blocks": list(blocks)} | fields
@@ -122,6 +130,31 @@ GOOD: list[Json] = [
     entry(type="datepicker", initial_date="2026-11-21"),
     entry(type="checkboxes", options=menu()["options"]),
     entry(**menu(initial_option=menu()["options"][1])),
+    entry(type="timepicker", initial_time="09:30"),
+    entry(type="datetimepicker", initial_date_time=1_800_000_000),
+    entry(type="email_text_input", min_length=3, max_length=10, initial_value="x" * 10),
+    entry(type="file_input", max_files=10),
+    entry(type="users_select", initial_user="U1", placeholder=plain("x" * 150)),
+    entry(type="radio_buttons", options=menu()["options"]),
+    actions(menu(type="overflow"), menu(type="multi_static_select", action_id="many")),
+    actions(
+        {
+            "type": "static_select",
+            "action_id": "grouped",
+            "option_groups": [{"label": plain(), "options": menu()["options"]}],
+            "initial_option": menu()["options"][0],
+        }
+    ),
+    {
+        "type": "context_actions",
+        "elements": [{"type": "icon_button", "action_id": "i", "icon": "trash", "text": plain()}],
+    },
+    {"type": "table", "rows": [[{"type": "raw_number", "value": 1}]]},
+    container({"type": "divider"}, subtitle=mrkdwn(), width="wide", has_header_divider=True),
+    container({"type": "divider"}, rich_text_title=rich(words(TEXT))),
+    rich({"type": "rich_text_quote", "elements": [TEXT | {"style": {"bold": True}}]}),
+    rich(words({"type": "broadcast", "range": "here"}, {"type": "emoji", "name": "eyes"})),
+    section(text=plain("x") | {"emoji": False}, block_id="x" * 255, expand=True),
 ]
 
 BAD: list[tuple[Json, str]] = [
@@ -242,6 +275,100 @@ BAD: list[tuple[Json, str]] = [
     (entry(type="number_input", is_decimal_allowed=True, min_value=1), "must be a string"),
     (entry(type="datepicker", initial_date="21.11.2026"), "must match"),
     (entry(type="timepicker", initial_time="9am"), "must match"),
+    (entry(type="datetimepicker", initial_date_time=1), "must be between"),
+    (entry(type="file_input", max_files=11), "must be between 1 and 10"),
+    (entry(multiline="yes"), "must be a boolean"),
+    (entry(focus_on_load="yes"), "must be a boolean"),
+    (entry(initial_value=1), "must be a string"),
+    (entry(type="number_input", is_decimal_allowed="no"), "must be a boolean"),
+    (entry() | {"hint": plain("x" * 2_001)}, "must be less than 2001 characters"),
+    (entry() | {"optional": "yes"}, "must be a boolean"),
+    (entry() | {"dispatch_action": 1}, "must be a boolean"),
+    ({"type": "input", "element": entry()["element"]}, "missing required field: label"),
+    (actions({"type": "button", "action_id": "a"}), "missing required field: text"),
+    (actions({"type": "static_select", "action_id": "a"}), "missing required field: options"),
+    (actions({"type": "overflow", "action_id": "a"}), "missing required field: options"),
+    (actions({"type": "checkboxes", "action_id": "a"}), "missing required field: options"),
+    (actions(button(accessibility_label="x" * 76)), "must be less than 76 characters"),
+    (actions(button(confirm=CONFIRM | {"style": "red"})), "must be a valid enum value"),
+    (actions(button(confirm=CONFIRM | {"text": None})), "missing required field: text"),
+    (actions(button(confirm="sure")), "must provide an object"),
+    (actions(menu(options=[{"value": "1"}])), "missing required field: text"),
+    (actions(menu(options=[{"text": plain()}])), "missing required field: value"),
+    (actions(menu(options=["1"])), "must provide an object"),
+    (
+        actions(menu(options=[{"text": plain(), "value": "1", "description": plain("x" * 76)}])),
+        "less than 76 characters",
+    ),
+    (actions(menu(option_groups=[{"label": plain("x" * 76), "options": []}])), "less than 76"),
+    (actions(menu(option_groups=[{"label": plain(), "options": []}])), "at least 1 item"),
+    (actions(menu(option_groups=[])), "at least 1 item"),
+    (
+        actions(menu(type="checkboxes", initial_options=[{"text": plain("no"), "value": "3"}])),
+        "match one of the options",
+    ),
+    (feedback(positive_button="up"), "must provide an object"),
+    (feedback(positive_button=None), "missing required field: positive_button"),
+    (feedback(positive_button={"value": "up"}), "missing required field: text"),
+    (
+        feedback(positive_button={"text": plain(), "value": "x" * 2_001}),
+        "must be less than 2001 characters",
+    ),
+    (
+        feedback(positive_button={"text": plain(), "value": "x", "accessibility_label": "x" * 76}),
+        "must be less than 76 characters",
+    ),
+    (icon(icon=None), "missing required field: icon"),
+    (icon(text=None), "missing required field: text"),
+    (icon(text=plain("x" * 76)), "must be less than 76 characters"),
+    (icon(value="x" * 2_001), "must be less than 2001 characters"),
+    ({"type": "actions"}, "missing required field: elements"),
+    ({"type": "context"}, "missing required field: elements"),
+    ({"type": "rich_text"}, "missing required field: elements"),
+    ({"type": "markdown"}, "missing required field: text"),
+    ({"type": "table"}, "missing required field: rows"),
+    ({"type": "table", "rows": [[{"type": "raw_number"}]]}, "missing required field: value"),
+    ({"type": "table", "rows": [[{"type": "raw_text"}]]}, "missing required field: text"),
+    ({"type": "table", "rows": [[{"type": "text", "text": "x"}]]}, "unsupported type: text"),
+    ({"type": "table", "rows": [[rich()]]}, "must have at least 1 item"),
+    ({"type": "alert"}, "missing required field: text"),
+    ({"type": "alert", "text": mrkdwn("x" * 3_001)}, "must be less than 3001 characters"),
+    ({"type": "container", "title": plain()}, "missing required field: child_blocks"),
+    (container({"type": "divider"}, title=None), "missing required field: title"),
+    (container({"type": "divider"}, subtitle=plain("x" * 151)), "less than 151 characters"),
+    (container({"type": "divider"}, is_collapsible="yes"), "must be a boolean"),
+    (container({"type": "divider"}, rich_text_title=rich()), "must have at least 1 item"),
+    (container(section()), "json-pointer:/blocks/0/child_blocks/0"),
+    (plan(task(), title=None), "missing required field: title"),
+    (plan("look"), "must provide an object"),  # type: ignore[arg-type]
+    (task(task_id=None), "missing required field: task_id"),
+    (task(task_id="x" * 256), "must be less than 256 characters"),
+    (task(title=None), "missing required field: title"),
+    (task(title="x" * 3_001), "must be less than 3001 characters"),
+    (task(sources=["log"]), "must provide an object"),
+    (task(sources=[SOURCE | {"text": None}]), "missing required field: text"),
+    (task(sources=[SOURCE | {"url": None}]), "missing required field: url"),
+    (task(sources=[]), "must have at least 1 item"),
+    (task(output={"type": "text", "elements": [words(TEXT)]}), "must be a valid enum value"),
+    (rich("x"), "must provide an object"),  # type: ignore[arg-type]
+    (rich(words("x")), "must provide an object"),  # type: ignore[arg-type]
+    (rich({"type": "rich_text_section"}), "missing required field: elements"),
+    (rich({"type": "rich_text_list", "elements": [words(TEXT)]}), "missing required field: style"),
+    (rich(words(TEXT | {"text": "x" * 12_001})), "must be less than 12001 characters"),
+    (rich(words(TEXT | {"style": "bold"})), "must provide an object"),
+    (IMAGE | {"alt_text": None}, "missing required field: alt_text"),
+    (IMAGE | {"image_url": None}, "missing required field: image_url"),
+    (IMAGE | {"title": plain("x" * 2_001)}, "must be less than 2001 characters"),
+    ({"type": "image", "slack_file": "F1", "alt_text": "x"}, "must provide an object"),
+    (
+        {"type": "context", "elements": [{"type": "image", "alt_text": "x"}]},
+        "missing required field: image_url",
+    ),
+    (
+        {"type": "context", "elements": [IMAGE | {"alt_text": "x" * 2_001}]},
+        "must be less than 2001 characters",
+    ),
+    ({"type": "context", "elements": [mrkdwn("x" * 3_001)]}, "less than 3001 characters"),
 ]
 
 
@@ -258,6 +385,28 @@ def test_bad_blocks_are_refused(block: Json, problem: str) -> None:
 
     assert any(problem in sentence for sentence in found), found
     assert all("[json-pointer:/blocks" in sentence for sentence in found)
+
+
+def nodes(node: Any) -> Iterator[Json]:
+    """Yield every object in a block, itself first."""
+    if isinstance(node, list):
+        for item in node:
+            yield from nodes(item)
+    elif isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from nodes(value)
+
+
+@pytest.mark.parametrize("block", GOOD, ids=lambda block: str(block["type"]))
+def test_unknown_keys_are_refused_everywhere(block: Json) -> None:
+    """Whatever object of a block bears a key that Slack does not know, the block is refused."""
+    count = len(list(nodes(block)))
+    for index in range(min(count, 40)):
+        changed = copy.deepcopy(block)
+        list(nodes(changed))[index]["colour"] = "red"
+
+        assert any("invalid additional property: colour" in it for it in block_problems([changed]))
 
 
 def test_a_message_has_50_blocks_with_ids_of_their_own() -> None:

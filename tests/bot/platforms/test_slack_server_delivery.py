@@ -118,6 +118,34 @@ async def test_direct_messages_are_no_mentions(server: SlackServer, heard: Heard
     assert heard.bodies[0]["event"]["channel_type"] == "im"
 
 
+async def test_replies_name_their_thread(server: SlackServer, heard: Heard) -> None:
+    """A reply's event says which thread it stands in and who began it."""
+    root = server.say("C1", "U1", "why?")
+    answer = server.reply(server.reply(root, "U2", "no idea"), "U1", "thanks")
+    await server.settled()
+
+    event = next(body["event"] for body in heard.bodies if body["event"]["ts"] == answer.ts)
+    assert (event["thread_ts"], event["parent_user_id"]) == (root.ts, "U1")
+    assert [item.text for item in server.thread(answer)] == ["why?", "no idea", "thanks"]
+    with pytest.raises(CannotError, match="no message 1"):
+        server.thread("1")
+
+
+async def test_people_are_held_to_what_is_possible(server: SlackServer) -> None:
+    """Nobody writes in an archive or a private channel they are not in, or is unknown."""
+    server.channel("G1", kind="private", members=["U1"])
+    server.archive("C2")
+
+    with pytest.raises(CannotError, match="C2 is archived"):
+        server.say("C2", "U1", "hi")
+    with pytest.raises(CannotError, match="U2 is not in G1"):
+        server.say("G1", "U2", "hi")
+    with pytest.raises(CannotError, match="no user U0"):
+        server.say("C1", "U0", "hi")
+    server.invite("G1", "U2")
+    assert server.say("G1", "U2", "hi").text == "hi"
+
+
 async def test_the_app_hears_of_itself(server: SlackServer, heard: Heard) -> None:
     """Own posts, edits and deletions come back as events too, as they do from Slack."""
     message = await card(server)
@@ -614,6 +642,9 @@ async def test_the_client_checks_what_is_typed(server: SlackServer, heard: Heard
         server.submit("U1", {"service": "x", "color": "red"})
     with pytest.raises(CannotError, match="U2 sees no modal"):
         server.submit("U2", {})
+    await opened(server, {key: MODAL[key] for key in ("type", "title")} | {"blocks": CARD})
+    with pytest.raises(CannotError, match="no submit button"):
+        server.submit("U1", {})
 
 
 def modal_with(element: Json) -> Json:
@@ -685,10 +716,19 @@ async def test_errors_keep_a_modal_open(server: SlackServer, heard: Heard) -> No
     assert server.view("U1") is not None
     assert server.refused == []
 
-    heard.answer = {"response_action": "errors", "errors": {"color": "what?"}}
-    odd = await server.done(server.submit("U1", {"service": "x"}))
-    assert "does not understand" in odd.problem
-    assert "color is not an input" in str(server.refused[0])
+    for answer, problem in (
+        ({"response_action": "errors", "errors": {"color": "what?"}}, "color is not an input"),
+        ({"response_action": "errors", "errors": {"service": ""}}, "not a sentence"),
+        ({"response_action": "errors", "errors": {"service": "x" * 2_001}}, "not a sentence"),
+        ({"response_action": "errors", "errors": {}}, "errors is missing"),
+        ({"text": "saved"}, "response_action is missing"),
+    ):
+        # As a whole body, which Bolt sends as it is.
+        heard.answer = {"text": answer}
+        odd = await server.done(server.submit("U1", {"service": "x"}))
+        assert "does not understand" in odd.problem
+        assert problem in str(server.refused[-1])
+    assert server.view("U1") is not None
 
 
 async def test_an_answer_changes_the_modals(server: SlackServer, heard: Heard) -> None:
@@ -759,6 +799,17 @@ async def test_a_command_may_be_answered_at_once(server: SlackServer, heard: Hea
     assert heard.bodies[0]["text"] == "status"
     assert [item.text for item in server.ephemerals("U1")] == ["working"]
     assert [item.text for item in posted_by_app(server)] == ["all see"]
+
+
+async def test_commands_need_an_install_with_their_scope(server: SlackServer) -> None:
+    """Without the scope, or after the token was revoked, there is no command to use."""
+    server.take_scope("commands")
+    with pytest.raises(CannotError, match="not installed with the scope commands"):
+        server.command("C1", "U1")
+    server.grant("commands")
+    server.revoke()
+    with pytest.raises(CannotError, match="not installed with the scope commands"):
+        server.command("C1", "U1")
 
 
 async def test_a_bad_answer_to_a_command_is_refused(server: SlackServer, heard: Heard) -> None:

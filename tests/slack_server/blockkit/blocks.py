@@ -226,7 +226,9 @@ def _container(problems: Problems, node: Json, at: str) -> None:
     problems.one_of(node, at, "width", ("narrow", "standard", "wide", "full"))
     if node.get("rich_text_title") is not None:
         check_rich_text(problems, node["rich_text_title"], f"{at}/rich_text_title")
-    elif problems.has(node, at, "title"):
+    else:
+        problems.has(node, at, "title")
+    if node.get("title") is not None:
         check_text(problems, node["title"], f"{at}/title", HEADER_CHARS)
     if node.get("subtitle") is not None:
         check_text(problems, node["subtitle"], f"{at}/subtitle", HEADER_CHARS, ANY_TEXT)
@@ -263,6 +265,7 @@ def _cell(problems: Problems, node: Any, at: str) -> None:
         problems.only(cell, at, ("text",))
         problems.string(cell, at, "text", SECTION_CHARS, required=True)
     elif cell.get("type") == "raw_number":
+        problems.only(cell, at, ("value",))
         problems.has(cell, at, "value")
     else:
         problems.add(f"{at}/type", f"unsupported type: {cell.get('type')}")

@@ -8,7 +8,6 @@ from typing import Any
 
 from tests.slack_server.blockkit.objects import (
     ANY_TEXT,
-    PLAIN,
     check_confirm,
     check_option,
     check_options,
@@ -27,7 +26,7 @@ CHOICES = frozenset({"checkboxes", "radio_buttons"})
 TEXT_INPUTS = frozenset(
     {"plain_text_input", "email_text_input", "url_text_input", "number_input", "rich_text_input"}
 )
-IN_ACTIONS = frozenset({"button", "overflow", "workflow_button"}) | MENUS | PICKERS | CHOICES
+IN_ACTIONS = frozenset({"button", "overflow"}) | MENUS | PICKERS | CHOICES
 IN_INPUT = TEXT_INPUTS | MENUS | PICKERS | CHOICES | {"file_input"}
 IN_SECTION = IN_ACTIONS | {"image"}
 IN_CONTEXT_ACTIONS = frozenset({"feedback_buttons", "icon_button"})
@@ -117,6 +116,7 @@ def _static(problems: Problems, node: Json, at: str) -> None:
         for index, group in enumerate(groups):
             here = f"{at}/option_groups/{index}"
             if problems.want_object(group, here) is not None:
+                problems.only(group, here, ("label", "options"))
                 check_text(problems, group.get("label"), f"{here}/label", 75)
                 check_options(problems, group.get("options"), f"{here}/options")
     elif problems.has(node, at, "options"):
@@ -192,13 +192,6 @@ def _image(problems: Problems, node: Json, at: str) -> None:
     problems.picture(node, at)
 
 
-def _workflow_button(problems: Problems, node: Json, at: str) -> None:
-    problems.only(node, at, ("action_id", "text", "workflow", "style", "accessibility_label"))
-    if problems.has(node, at, "text"):
-        check_text(problems, node["text"], f"{at}/text", BUTTON_CHARS, PLAIN)
-    problems.has(node, at, "workflow")
-
-
 Check = Callable[[Problems, Json, str], None]
 CHECKS: dict[str, Check] = {
     "button": _button,
@@ -206,7 +199,6 @@ CHECKS: dict[str, Check] = {
     "icon_button": _icon_button,
     "overflow": _overflow,
     "image": _image,
-    "workflow_button": _workflow_button,
     "number_input": _number_input,
     "file_input": _file_input,
     "static_select": _static,
