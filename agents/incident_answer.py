@@ -233,7 +233,7 @@ def _back(case: _Case) -> str:
 def _summary(case: _Case, finding: Finding) -> str:
     ranking = case.ranking
     if ranking is None:
-        return "No model was used. The diagnosis is missing; see what failed below."
+        return "The diagnosis is missing; see what failed below."
     parts: list[str] = []
     if ranking.symptoms and ranking.status != "healthy":
         parts.append(f"{ranking.symptoms[0].text}.")
@@ -257,7 +257,6 @@ def _summary(case: _Case, finding: Finding) -> str:
         parts.append("Nothing was changed.")
     if (case.done or case.is_mended_by_hand) and case.is_resolved is not None:
         parts.append("The alert is resolved." if case.is_resolved else "The alert still fires.")
-    parts.append("Found by the runbook's rules; no model was used.")
     return " ".join(parts)
 
 

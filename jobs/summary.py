@@ -42,9 +42,14 @@ def timeline(run: Run) -> list[Moment]:
 
 def call_text(call: Call | ProposedCall) -> str:
     """Return a call in a few words: `service.rollback checkout 3f2a1c9`."""
-    plain = (v for v in call.args.values() if isinstance(v, str | int | float))
-    values = [str(value) for value in plain if value != ""]
-    return " ".join([call.tool, *(v for v in values if len(v) <= MAX_NAMED_CHARS)])
+    return " ".join([call.tool, *(str(v) for v in call.args.values() if _is_name(v))])
+
+
+def _is_name(value: JsonValue) -> bool:
+    """Say whether an argument names something: prose, switches and moments do not."""
+    if isinstance(value, str):
+        return 0 < len(value) <= MAX_NAMED_CHARS and not value.endswith(".")
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def proposed(key: str, tool: str, args: JsonObject) -> ProposedCall:

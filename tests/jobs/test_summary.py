@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.domain import Finding, Moment
+from agents.domain import Finding, JsonObject, Moment
 from jobs import commands as c
 from jobs.state import ProposedCall, Run
 from jobs.summary import call_text, decisions, fallback_answer, missing, timeline, variables
@@ -79,6 +79,19 @@ def test_long_arguments_do_not_stand_in_a_title() -> None:
     )
 
     assert call_text(call) == "service.rollback checkout"
+
+
+def test_only_what_names_something_stands_in_a_title() -> None:
+    """Sentences, switches and moments say nothing to people."""
+    args: JsonObject = {
+        "service": "payments",
+        "reason": "It became bad first.",
+        "with_dependencies": True,
+        "since": 1_795_225_381.2,
+        "limit": 20,
+    }
+
+    assert call_text(ProposedCall("k", "logs.patterns", args)) == "logs.patterns payments 20"
 
 
 def test_expressions_see_ended_steps_only() -> None:
