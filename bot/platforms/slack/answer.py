@@ -153,9 +153,9 @@ def answer(view: AnswerView, style: Style, room: Room) -> list[Block]:
 def answer_text(view: AnswerView) -> str:
     """Return the answer in a few lines, for notifications."""
     sign, word = FINDINGS[view.answer.finding]
-    head = f"{sign} {word}: {one_line(view.answer.headline, 500, mrkdwn)}"
+    head = f"{sign} {word}: {one_line(view.answer.headline, 300, mrkdwn)}"
     summary = view.answer.summary.strip()
-    return f"{head}\n{clip(summary, 1_500, mrkdwn)}" if summary else head
+    return f"{head}\n{clip(summary, 700, mrkdwn)}" if summary else head
 
 
 def _native(view: AnswerView, style: Style, room: Room) -> list[Block]:

@@ -18,8 +18,8 @@ Element = dict[str, Any]
 
 MAX_BLOCKS: Final = 50
 MAX_VIEW_BLOCKS: Final = 100
-MAX_TEXT: Final = 3_500
-"""Slack advises less than 4,000 and leaves open how it counts."""
+MAX_TEXT_BYTES: Final = 3_900
+"""`chat.update` refuses a text of more than 4,000 bytes."""
 MAX_SECTION: Final = 3_000
 MAX_HEADER: Final = 150
 MAX_MARKDOWN: Final = 12_000
@@ -243,7 +243,10 @@ def size(blocks: Sequence[Block]) -> int:
 
 def problems(blocks: Sequence[Block], text: str) -> list[str]:
     """Return what Slack would refuse of a message, or what would be cut off by it."""
-    found = [*_length("text", text, MAX_TEXT), *_of_blocks(blocks, MAX_BLOCKS)]
+    found = [] if text.strip() else ["text is empty"]
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        found.append(f"text is {len(text.encode())} bytes, at most {MAX_TEXT_BYTES}")
+    found += _of_blocks(blocks, MAX_BLOCKS)
     if size(blocks) > MAX_MESSAGE_BYTES:
         found.append(f"the blocks are {size(blocks)} bytes, at most {MAX_MESSAGE_BYTES}")
     marks = sum(width(block["text"]) for block in blocks if block["type"] == "markdown")

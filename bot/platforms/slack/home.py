@@ -11,7 +11,7 @@ from bot.platforms.slack.card import SIGNS
 from bot.platforms.slack.escape import bold, mrkdwn, one_line, unstarred
 from bot.platforms.slack.incident import sign, standing
 from bot.platforms.slack.style import ROOMS, Style
-from bot.views import ApprovalView, HomeView, IncidentView, RunView
+from bot.views import HomeView, IncidentView, RunView
 
 MAX_APPROVALS: Final = 6
 MAX_QUESTIONS: Final = 3
@@ -69,15 +69,9 @@ def _runs(runs: Sequence[RunView], style: Style) -> list[Block]:
 def _run(run: RunView, style: Style) -> str:
     url = style.thread_url(run.thread) or style.run_url(run.run_id)
     title = link(url, unstarred(run.title), ROOM.title)
-    waits = [view for view in run.approvals if _waits(view)]
-    hint = " · :raised_hand: needs approval" if waits else ""
     asked = one_line(run.requester, 60, mrkdwn)
-    head = f"{SIGNS[run.status]} *{title}*{hint}"
+    head = f"{SIGNS[run.status]} *{title}*"
     return f"{head}\n{one_line(run.headline, 200, mrkdwn)} · {asked}, {date(run.started_at)}"
-
-
-def _waits(view: ApprovalView) -> bool:
-    return view.status == "pending"
 
 
 def _incidents(incidents: Sequence[IncidentView], style: Style) -> list[Block]:

@@ -27,6 +27,7 @@ MAX_NAME_CHARS: Final = 80
 MAX_PINGS: Final = 20
 MAX_PINGS_CHARS: Final = 800
 MAX_RUNS: Final = 5
+MAX_NOTICE_CHARS: Final = 800
 KINDS: Final = {"alert": ":red_circle:", "recovery": ":large_green_circle:"}
 TONES: Final = {"warning": ":warning: ", "error": ":x: "}
 
@@ -71,7 +72,7 @@ def note(view: NoteView, style: Style, room: Room) -> list[Block]:
 
 def note_text(view: NoteView, style: Style) -> str:
     """Return the message for notifications: pings count there as well."""
-    return _note(view, style, 2_000)
+    return _note(view, style, MAX_NOTICE_CHARS)
 
 
 def _note(view: NoteView, style: Style, limit: int) -> str:

@@ -54,8 +54,7 @@ class Filled:
 def edit_modal(approval: ApprovalView, call: CallView) -> Block:
     """Return the dialog in which a proposed call's arguments are changed."""
     shown, kept = _split(call)
-    title = section(f"{bold(call.tool, MAX_NAME_CHARS)}\n{one_line(call.title, 300, mrkdwn)}")
-    blocks = [title, *(_field(argument, call) for argument in shown)]
+    blocks = [section(_about(call)), *(_field(argument, call) for argument in shown)]
     if kept:
         names = one_line(", ".join(argument.name for argument in kept), 1_000, mrkdwn)
         blocks.append(context(f"Stay as they are, because Slack has no room for them: {names}"))
@@ -137,6 +136,12 @@ def read_context(view: Mapping[str, Any]) -> Click | None:
 def block_id(name: str) -> str:
     """Return the id of an argument's field: a name may hold anything and be of any length."""
     return "arg-" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _about(call: CallView) -> str:
+    title = call.title.removeprefix(call.tool).strip()
+    tool = bold(call.tool, MAX_NAME_CHARS)
+    return f"{tool} {one_line(title, MAX_HINT_CHARS, mrkdwn)}" if title else tool
 
 
 def _modal(id_: str, title: str, submit: str, click: Click, blocks: Sequence[Block]) -> Block:

@@ -24,7 +24,7 @@ from bot.platforms.slack.style import Room
 from bot.views import RunView, StepView
 from jobs.state import TERMINAL, Status
 
-INSIDE: Final = "↳ "
+INSIDE: Final = "↳"
 MAX_DEPTH_SHOWN: Final = 3
 MAX_NAME_CHARS: Final = 60
 MAX_HANDOFFS: Final = 3
@@ -141,10 +141,9 @@ def _task(line: Line, room: Room) -> Block:
 
 def _title(line: Line, room: Room) -> str:
     step = line.step
-    mark = INSIDE if step.depth else ""
-    indent = "\u2003" * min(max(step.depth - 1, 0), MAX_DEPTH_SHOWN)
-    title = one_line(step.title, room.title)
-    return f"{indent}{mark}{title}{_standing(line)}"
+    depth = min(step.depth, MAX_DEPTH_SHOWN)
+    inside = f"{INSIDE * depth} " if depth else ""  # Slack shows no spaces before a title
+    return f"{inside}{one_line(step.title, room.title)}{_standing(line)}"
 
 
 def _standing(line: Line) -> str:

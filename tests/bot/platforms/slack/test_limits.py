@@ -146,7 +146,7 @@ def test_any_note_fits(view: NoteView, style: Style) -> None:
     assert pings <= ({"U42"} if "slack:T1:U42" in view.mentions else set())
 
 
-@SLOW
+@settings(SLOW, max_examples=8)
 @given(
     st.builds(
         HomeView,
