@@ -95,6 +95,18 @@ def models(
     sys.exit(run_models(_settings(), _environ(), as_json=as_json))
 
 
+@app.command()
+def preview(
+    platform: Annotated[str, typer.Argument(help="Which chat platform: slack.")],
+    out: Annotated[Path | None, typer.Option(help="Write the page into this folder.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Serve it here; 0: a free one.")] = 0,
+) -> None:
+    """Draw what a chat platform shows, in a page for the browser."""
+    from bot.cli.preview import run_preview
+
+    sys.exit(run_preview(platform, out, port))
+
+
 @app.command("eval")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="Where the scenario files are.")],
