@@ -15,6 +15,8 @@ OLD_S = 600.0
 FREEZE_EXTRA_S = 0.5
 SLOWED_S = 300.0
 SLOWED_FACTOR = 2.0
+PHASE_SHARE = 0.8
+"""Of the reserve, that a change of phase leaves too: it goes before details."""
 
 
 class Urgency(IntEnum):
@@ -33,6 +35,7 @@ class Pace:
     `gaps_s`: least time between two frames of one card while its run is young, older, old.
     `per_card_s`: with N live cards the gap is at least N times this. `rate_per_s` and `burst`
     are the shared budget of edits, of which `reserved` are kept for approvals and final frames.
+    A rate of 0 means that there is no limit.
     """
 
     gaps_s: tuple[float, float, float]
@@ -44,7 +47,10 @@ class Pace:
 
 CONSOLE = Pace(gaps_s=(0.1, 0.1, 0.1), per_card_s=0.01)
 """It has no limit; with many cards at once the gap only keeps this machine's own work small."""
-SLACK = Pace((2.5, 5.0, 10.0), rate_per_s=40 / 60, burst=5.0, reserved=1.25)
+SLACK = Pace((2.5, 5.0, 10.0), rate_per_s=38 / 60, burst=10.0, reserved=5.0)
+"""Slack takes 50 edits a minute of an app in a workspace: 38 and a burst of 10 stay below that,
+wherever its minute begins."""
+SLACK_DIRECT = replace(SLACK, gaps_s=(1.5, 3.0, 10.0))
 DISCORD = Pace((1.5, 3.0, 10.0), rate_per_s=4 / 5, burst=4.0, reserved=1.0)
 PACES: Mapping[str, Pace] = {"console": CONSOLE, "slack": SLACK, "discord": DISCORD}
 """By the platform's name; a platform that is not listed is treated like Slack, the strictest."""
@@ -62,6 +68,15 @@ def gap_s(pace: Pace, age_s: float, live_cards: int) -> float:
     return max(own, live_cards * pace.per_card_s)
 
 
+def floor(pace: Pace, urgency: Urgency) -> float:
+    """Return how much of the budget a frame has to leave for those that matter more."""
+    if urgency is Urgency.FINAL:
+        return 0.0
+    if urgency is Urgency.APPROVAL:
+        return min(1.0, pace.reserved / 2)
+    return pace.reserved * (PHASE_SHARE if urgency is Urgency.PHASE else 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What is left of a platform's shared budget. Pure: every method returns the next value."""
@@ -77,6 +92,11 @@ class Budget:
         """Return an untouched budget."""
         return cls(pace, pace.burst, now)
 
+    @classmethod
+    def taken_over(cls, pace: Pace, now: float) -> Budget:
+        """Return a budget of which another process may have spent the rest: the reserve is left."""
+        return cls(pace, max(pace.reserved, min(1.0, pace.burst)), now)
+
     def factor(self, now: float) -> float:
         """By how much gaps are stretched, after the platform complained."""
         return SLOWED_FACTOR if now < self.slowed_until else 1.0
@@ -86,8 +106,7 @@ class Budget:
         frozen = max(0.0, self.frozen_until - now)
         if self.pace.rate_per_s == 0:
             return frozen
-        floor = 0.0 if urgency >= Urgency.APPROVAL else self.pace.reserved
-        lacking = 1.0 + floor - self._tokens(now)
+        lacking = 1.0 + floor(self.pace, urgency) - self._tokens(now)
         return max(frozen, lacking / self.pace.rate_per_s, 0.0)
 
     def spend(self, now: float) -> Budget:

@@ -10,18 +10,21 @@ from dataclasses import dataclass, replace
 import structlog
 
 from agents.domain import ThreadRef
-from bot.live.budgets import Budget, Urgency, gap_s, pace_of
+from bot.live.budgets import Budget, Pace, Urgency, gap_s, pace_of
 from bot.live.progress_store import SupersededError
 from bot.platforms.port import (
     MessageGoneError,
     MessageRef,
+    Paced,
     Platform,
     PlatformBusyError,
     PlatformError,
+    Presence,
+    ShowsPresence,
 )
 from bot.views import IncidentView, RunView
 from jobs.observe import report_error
-from jobs.state import TERMINAL
+from jobs.state import TERMINAL, Status
 from jobs.store import StoreUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -32,6 +35,8 @@ MAX_LOOK_RETRY_S = 60.0
 LOOK_S = 0.1
 """Least time between two looks at what a card shows: looking costs work of our own."""
 LOOK_PER_CARD_S = 0.01
+REPEAT_PRESENCE_S = 1_800.0
+"""A platform may take it back after an hour when nothing was said again."""
 
 CardView = RunView | IncidentView
 
@@ -63,16 +68,43 @@ class Board:
         self.live = 0
         self._began_at = clock()
         self._budgets: dict[str, Budget] = {}
+        self._cards: dict[str, int] = {}
 
-    def budget(self, platform: str) -> Budget:
-        """Return what is left for the platform."""
-        if platform not in self._budgets:
-            self._budgets[platform] = Budget.full(pace_of(platform), self.clock())
-        return self._budgets[platform]
+    def pace(self, thread: ThreadRef) -> Pace:
+        """Return how often cards of the thread may change."""
+        platform = self.platforms.get(thread.platform)
+        return platform.pace(thread) if isinstance(platform, Paced) else pace_of(thread.platform)
 
-    def note(self, platform: str, budget: Budget) -> None:
-        """Remember what is left for the platform."""
-        self._budgets[platform] = budget
+    def pool(self, thread: ThreadRef) -> str:
+        """Return what shares a budget with the thread."""
+        platform = self.platforms.get(thread.platform)
+        return platform.pool(thread) if isinstance(platform, Paced) else thread.platform
+
+    def budget(self, thread: ThreadRef) -> Budget:
+        """Return what is left for the thread's pool."""
+        pool = self.pool(thread)
+        if pool not in self._budgets:
+            # The leader before may have spent some of it a moment ago.
+            self._budgets[pool] = Budget.taken_over(self.pace(thread), self.clock())
+        return self._budgets[pool]
+
+    def note(self, thread: ThreadRef, budget: Budget) -> None:
+        """Remember what is left for the thread's pool."""
+        self._budgets[self.pool(thread)] = budget
+
+    def live_beside(self, thread: ThreadRef) -> int:
+        """Return how many live cards share the thread's budget."""
+        return self._cards.get(self.pool(thread), 0)
+
+    def enter(self, thread: ThreadRef) -> str:
+        """Count a live card; returns the pool it has to `leave`."""
+        pool = self.pool(thread)
+        self._cards[pool] = self._cards.get(pool, 0) + 1
+        return pool
+
+    def leave(self, pool: str) -> None:
+        """Count a live card no more."""
+        self._cards[pool] -= 1
 
     def may_be_anothers(self, age_s: float) -> bool:
         """Whether a subject of that age may have a card that an earlier leader posted.
@@ -112,6 +144,9 @@ class Card:
         self._generation = 1
         self._failures = 0
         self._is_stopped = False
+        self._pool = ""
+        self._presence: Presence | None = None
+        self._presence_at = float("-inf")
 
     @property
     def is_dirty(self) -> bool:
@@ -124,6 +159,13 @@ class Card:
 
     async def run(self) -> None:
         """Show the latest until the subject is over and its last frame is shown."""
+        try:
+            await self._run()
+        finally:
+            if self._pool:
+                self._board.leave(self._pool)
+
+    async def _run(self) -> None:
         look_failures = 0
         while True:
             await self._dirty.wait()
@@ -161,6 +203,8 @@ class Card:
         if frame is None:
             await self._settle(self)
             return True
+        if not self._pool and isinstance(frame.view, RunView):
+            self._pool = self._board.enter(frame.thread)
         wait_s = await self._show(frame)
         is_there = self._message is not None or self._is_stopped
         if frame.after is not None and is_there:
@@ -192,17 +236,17 @@ class Card:
         urgency = urgency_of(self._shown, frame.view)
         if (wait_s := self._wait_s(frame, urgency)) > 0:
             return wait_s
-        now = self._board.clock()
-        budget = self._board.budget(platform.name)
-        self._board.note(platform.name, budget.spend(now))
+        budget = self._board.budget(frame.thread)
+        self._board.note(frame.thread, budget.spend(self._board.clock()))
         try:
             await self._send(platform, frame)
         except PlatformBusyError as busy:
-            budget = self._board.budget(platform.name).freeze(
-                self._board.clock(), busy.retry_after_s
-            )
-            self._board.note(platform.name, budget)
-            return budget.wait_s(self._board.clock(), urgency)
+            if busy.is_only_here:
+                return busy.retry_after_s
+            now = self._board.clock()
+            budget = self._board.budget(frame.thread).freeze(now, busy.retry_after_s)
+            self._board.note(frame.thread, budget)
+            return budget.wait_s(now, urgency)
         except MessageGoneError:
             self._message, self._may_exist = None, True
             self._generation += 1
@@ -213,14 +257,16 @@ class Card:
             return self._failed(f"{type(error).__name__}: {error}")
         self._failures = 0
         self._shown, self._shown_at = frame.view, self._board.clock()
+        await self._tell_presence(platform, frame)
         return 0.0
 
     def _wait_s(self, frame: Frame, urgency: Urgency) -> float:
         now = self._board.clock()
-        budget = self._board.budget(frame.thread.platform)
+        budget = self._board.budget(frame.thread)
         wait_s = budget.wait_s(now, urgency)
         if urgency is Urgency.DETAIL:
-            gap = gap_s(budget.pace, frame.age_s, self._board.live) * budget.factor(now)
+            beside = self._board.live_beside(frame.thread)
+            gap = gap_s(self._board.pace(frame.thread), frame.age_s, beside) * budget.factor(now)
             wait_s = max(wait_s, self._shown_at + gap - now)
         return wait_s
 
@@ -235,6 +281,19 @@ class Card:
         if self._may_exist or self._board.may_be_anothers(frame.age_s):
             await platform.edit(self._message, frame.view)
 
+    async def _tell_presence(self, platform: Platform, frame: Frame) -> None:
+        """Show what the bot is doing where the platform has its own way; a card needs it not."""
+        if not isinstance(platform, ShowsPresence) or not isinstance(frame.view, RunView):
+            return
+        presence, now = presence_of(frame.view), self._board.clock()
+        if presence is self._presence and now - self._presence_at < REPEAT_PRESENCE_S:
+            return
+        self._presence, self._presence_at = presence, now
+        try:
+            await platform.presence(frame.thread, presence, frame.view.title)
+        except Exception as error:
+            log.warning("presence_failed", card=self._key, reason=str(error))
+
     def _failed(self, reason: str) -> float:
         """Count a failure; after three in a row the card stays as it is, and posts go on."""
         self._failures += 1
@@ -242,6 +301,17 @@ class Card:
         event = "card_stopped" if self._is_stopped else "card_failed"
         log.warning(event, card=self._key, failures=self._failures, reason=reason)
         return 0.0 if self._is_stopped else RETRY_S * 2 ** (self._failures - 1)
+
+
+def presence_of(view: RunView) -> Presence:
+    """Return what the bot is doing for a run."""
+    if view.status in TERMINAL:
+        return Presence.DONE
+    is_asking = any(approval.status == "pending" for approval in view.approvals) or any(
+        question.is_open for question in view.questions
+    )
+    is_busy = any(step.status is Status.RUNNING for step in view.steps)
+    return Presence.WAITING if is_asking and not is_busy else Presence.WORKING
 
 
 def same(new: CardView, shown: CardView | None) -> bool:

@@ -6,7 +6,7 @@ from collections import deque
 
 from agents.domain import ThreadRef
 from bot.platforms.port import MessageGoneError, MessageRef, PlatformError
-from bot.views import View
+from bot.views import RunView, View
 
 
 class MemoryPlatform:
@@ -48,6 +48,9 @@ class MemoryPlatform:
         self._refuse()
         if message not in self.shown:
             raise MessageGoneError(f"there is no message {message.id}: post a new one")
+        before = self.shown[message][-1]
+        if _is_older(view, before):
+            return  # from a leader that was replaced, late
         self.shown[message].append(view)
 
     def lose(self, message: MessageRef) -> None:
@@ -61,3 +64,10 @@ class MemoryPlatform:
     def _refuse(self) -> None:
         if self.refusals:
             raise self.refusals.popleft()
+
+
+def _is_older(view: View, shown: View) -> bool:
+    """Whether a run's card would go back."""
+    if not isinstance(view, RunView) or not isinstance(shown, RunView):
+        return False
+    return view.version < shown.version
