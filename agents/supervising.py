@@ -45,7 +45,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One step as its supervisor sees it. `id` is the short one."""
+    """One step as its supervisor sees it. `id` is the short one.
+
+    `is_data` says that the text is the output as it is, made for code; `said` has what of it people
+    can read.
+    """
 
     id: str
     title: str
@@ -58,6 +62,8 @@ class Summary:
     has_begun: bool = False
     quotes: tuple[Quote, ...] = ()
     evidence: tuple[str, ...] = ()
+    is_data: bool = False
+    said: str = ""
 
     @property
     def told(self) -> str:
@@ -149,28 +155,46 @@ def summary_of(
         title=step.title,
         who=step.agent or step.tool or "a person",
         status=status,
-        text=_words(output),
+        text=_words(output) or _data(output),
         error=one_line(error, MAX_ERROR_CHARS),
         finding=one_line(finding, MAX_ERROR_CHARS),
         needs=needs,
         has_begun=has_begun,
         quotes=tuple(_quotes(output))[:MAX_CITES],
         evidence=tuple(own[:MAX_EVIDENCE_IDS]),
+        is_data=not _words(output),
+        said=_words(output) or _labelled(output),
     )
 
 
 def _words(output: JsonValue) -> str:
-    """Return the text of an output, cut; its claims are told as quotes."""
+    """Return what an output says to people, cut; empty when it is for code only."""
+    parts: list[JsonValue] = [output]
+    if isinstance(output, dict):
+        parts = [output.get("headline"), output.get("summary") or output.get("text")]
+    said = [part for part in parts if isinstance(part, str) and part]
+    return one_line(" ".join(said), MAX_OUTPUT_CHARS)
+
+
+def _labelled(output: JsonValue) -> str:
+    """Return the texts of an output that was made for code, each after its key."""
+    if not isinstance(output, dict):
+        return ""
+    texts = (
+        f"{key.replace('_', ' ')}: {one}"
+        for key, one in output.items()
+        if one and isinstance(one, str)
+    )
+    return one_line("; ".join(texts), MAX_OUTPUT_CHARS)
+
+
+def _data(output: JsonValue) -> str:
+    """Return an output as it is, cut; its claims are told as quotes."""
     if output is None:
         return ""
     if isinstance(output, dict):
-        parts = [output.get("headline"), output.get("summary") or output.get("text")]
-        said = [part for part in parts if isinstance(part, str) and part]
-        if said:
-            return one_line(" ".join(said), MAX_OUTPUT_CHARS)
         output = {key: value for key, value in output.items() if key != CLAIMS}
-    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-    return one_line(text, MAX_OUTPUT_CHARS)
+    return one_line(json.dumps(output, ensure_ascii=False), MAX_OUTPUT_CHARS)
 
 
 def _quotes(value: JsonValue, said: str = "") -> Iterable[Quote]:
@@ -259,18 +283,41 @@ def full_text(output: JsonValue) -> str:
 def answer_from_outputs(
     summaries: Sequence[Summary], outputs: Iterable[JsonValue], why: str
 ) -> JsonObject:
-    """Return an answer made by code from what the steps gave, when no model sums them up."""
+    """Return an answer made by code from what the steps gave, when no model sums them up.
+
+    What a step quoted without claiming anything stands for itself.
+    """
     done = [one for one in summaries if one.status == "succeeded"]
-    claims = [claim for output in outputs for claim in _claims(output)]
-    count = "one step" if len(summaries) == 1 else f"{len(summaries)} steps"
-    lines = [f"{one.title}: {one.text}" for one in done if one.text][:MAX_SUMMARY_LINES]
+    claims: list[JsonValue] = [claim for output in outputs for claim in _claims(output)]
+    for one in done:
+        if one.is_data:
+            claims += [_as_claim(quote) for quote in one.quotes]
+    lines = [f"{one.title}: {_told_to_people(one)}" for one in done][:MAX_SUMMARY_LINES]
     return {
-        "headline": f"{len(done)} of {count} succeeded; what they found is listed, not summed up.",
+        "headline": f"{_how_many(len(done), len(summaries))} is listed, not summed up.",
         "finding": Finding.REPORT.value if done else Finding.INCONCLUSIVE.value,
         "summary": "\n".join(lines),
         CLAIMS: claims[:MAX_SUMMARY_LINES],
         "missing": [why],
     }
+
+
+def _how_many(done: int, count: int) -> str:
+    if count == 1:
+        return "The step succeeded; what it found" if done else "The step failed; what there is"
+    return f"{done} of {count} steps succeeded; what they found"
+
+
+def _told_to_people(one: Summary) -> str:
+    if not one.is_data:
+        return one.said
+    quoted = "its findings are quoted below" if one.quotes else "it found nothing to quote"
+    return f"{quoted} ({one.said})." if one.said else f"{quoted}."
+
+
+def _as_claim(quote: Quote) -> JsonValue:
+    cite: JsonValue = {"evidence_id": quote.evidence_id, "quote": quote.quote}
+    return {"text": quote.text or quote.quote, "cites": [cite]}
 
 
 def _claims(output: JsonValue) -> list[JsonValue]:

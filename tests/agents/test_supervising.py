@@ -220,9 +220,22 @@ def test_outputs_are_listed_when_nobody_sums_up() -> None:
     answer = ANSWER.validate_python(answer_from_outputs(steps, outputs, "no model answers"))
 
     assert answer.headline.startswith("2 of 2 steps succeeded")
-    assert answer.summary == "Look: seen"
+    assert answer.summary == "Look: seen\nLook: it found nothing to quote."
     assert [claim.text for claim in answer.claims] == ["held"]
     assert answer.missing == ("no model answers",)
+
+
+def test_what_is_for_code_is_quoted_to_people() -> None:
+    """Without a model to sum up, people read lines of evidence and never JSON."""
+    deploy: JsonValue = {"release": "3f2a1c9", "evidence_id": "ev-1", "quote": "deployed 3f2a1c9"}
+    output: JsonValue = {"service": "checkout", "deploys": [deploy]}
+
+    answer = ANSWER.validate_python(answer_from_outputs([summary(output)], [output], "no model"))
+
+    assert answer.headline == "The step succeeded; what it found is listed, not summed up."
+    assert answer.summary == "Look: its findings are quoted below (service: checkout)."
+    (claim,) = answer.claims
+    assert (claim.text, claim.cites) == ("deployed 3f2a1c9", (Cite("ev-1", "deployed 3f2a1c9"),))
 
 
 def test_an_honest_answer_is_inconclusive() -> None:
