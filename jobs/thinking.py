@@ -122,7 +122,8 @@ class Thinking:
         said: list[str] = []
         telling = asyncio.create_task(self._tell(said))
         try:
-            return await self._model.complete(request, said.append)
+            # The store is needed before a call is made, never after: trying again pays nothing.
+            return await patiently(lambda: self._model.complete(request, said.append))
         except BudgetReachedError as reached:
             raise self._question(key, reached) from None
         finally:
@@ -133,7 +134,7 @@ class Thinking:
         told = ""
         while True:
             await asyncio.sleep(NOTE_EVERY_S)
-            text = redact(one_line(said[-1][-MAX_NOTE_CHARS:], MAX_NOTE_CHARS)) if said else ""
+            text = last_words(said[-1]) if said else ""
             if not text or text == told:
                 continue
             told = text
@@ -189,6 +190,16 @@ class Thinking:
                 ),
             )
         )
+
+
+def last_words(text: str) -> str:
+    """Return the end of a text that is still being said, as it may be shown.
+
+    A secret is known by all of it: it is looked for before the text is cut, and the last word,
+    which may be the beginning of one, is left out.
+    """
+    whole = " ".join(redact(text).split()[:-1])
+    return whole if len(whole) <= MAX_NOTE_CHARS else whole[-MAX_NOTE_CHARS:].partition(" ")[2]
 
 
 def without_secrets(reply: ModelReply) -> ModelReply:
