@@ -132,9 +132,26 @@ def _rule(
             environment=service.environment if service else "",
             requester=run.goal.requester_id,
             is_tainted=tainted,
-            is_reviewed=step is not None and bool(step.tool) and step.is_reviewed,
+            is_reviewed=step is not None and bool(step.tool) and _is_as_reviewed(run, step),
         ),
     )
+
+
+def _is_as_reviewed(run: Run, step: Step) -> bool:
+    """Say whether people wrote the step into a workflow, and all steps that it can build on.
+
+    A supervisor may put a step of its own in the place of one that has not begun; what a step
+    after it does is then no longer what people read.
+    """
+    waiting, seen = [step], {step.id}
+    while waiting:
+        one = waiting.pop()
+        if not one.is_reviewed:
+            return False
+        new = {*one.needs, *one.after} - seen
+        seen |= new
+        waiting += map(run.step, new)
+    return True
 
 
 async def objection(

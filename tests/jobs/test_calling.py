@@ -714,3 +714,15 @@ async def test_a_step_of_a_reviewed_workflow_is_told_from_an_agents_own_call() -
     assert world.called == [("act.once", "x")]
     asked = {one.step_id: one.terms.policy for one in run.approvals.values()}
     assert asked == {"own": "ask", "planned": "ask"}
+
+
+async def test_a_call_that_builds_on_what_a_model_planned_is_not_a_reviewed_one() -> None:
+    """A supervisor may replace what a reviewed step reads: policy takes that step for its own."""
+    wired = policy("wired", Verdict.ALLOW, tool="act.*", reviewed=True)
+    first = replace(tool_step("first"), is_reviewed=False)
+    second = tool_step("second", after=("first",))
+    write = replace(WRITE, needs=("second",))
+
+    run = await World(policies=(wired, ASK)).start(plan(first, second, write))
+
+    assert [one.terms.policy for one in run.approvals.values()] == ["ask"]
