@@ -35,6 +35,7 @@ from config.specs import PERSON
 from jobs import commands as c
 from jobs.asking import ANSWER_WITHIN_S, Denied, Suspended, why_not
 from jobs.calling import OutOfTime, own_key
+from jobs.commands import Refusal, Refused
 from jobs.filling import MAX_OUTPUT_BYTES, StepError
 from jobs.gathering import Gathered, gathered
 from jobs.journal import leg_of
@@ -206,11 +207,24 @@ class StepPorts:
         call_id = self._in_this_try(call_id)
         try:
             known = await self._earlier(call_id, tool, args)
-            return known or await self._bench.call_tool(call_id, tool, args)
+            outcome = known or await self._bench.call_tool(call_id, tool, args)
         except Denied as denied:
             return _no_result(f"{denied}. Do not ask for it again: go on without it.")
         except OutOfTime:
             return _no_result(TIME_IS_UP)
+        await self._require_going(tool)
+        return outcome
+
+    async def _require_going(self, tool: str) -> None:
+        """End a step that a stopped run left alone only because it was in a write.
+
+        What only reads is cancelled by the stop itself.
+        """
+        bench = self._bench
+        if bench.toolbox[tool].effect is Effect.WRITES:
+            run = await patiently(lambda: bench.runs.get(bench.run.id))
+            if run.stopped_by:
+                raise Refused(Refusal.RUN_OVER, f"The run was stopped by {run.stopped_by}.")
 
     async def ask(self, call_id: str, text: str, options: Sequence[str], kind: str) -> str:
         """See `Ports.ask`; suspends the step until somebody has answered."""
@@ -269,9 +283,13 @@ class StepPorts:
         own = own_key(bench.step, self._state, call_id)
         for call in bench.run.calls.values():
             is_same = (call.step_id, call.tool, call.args) == (bench.step.id, tool, args)
-            if is_same and call.key != own and call.status is CallStatus.SUCCEEDED:
+            if not is_same or call.key == own:
+                continue
+            if call.status is CallStatus.SUCCEEDED:
                 text = "It was done already, earlier in this step: it is not done twice."
                 return CallOutcome(cast(JsonObject, call.result), call.evidence_id, text, "")
+            if call.status is CallStatus.SKIPPED:
+                return _no_result(f"{call.error}. Do not ask for it again: go on without it.")
         for approval in bench.run.approvals.values():
             if approval.step_id != bench.step.id or approval.status is not ApprovalStatus.DENIED:
                 continue

@@ -22,7 +22,7 @@ from agents.models.port import (
     ToolRequest,
 )
 from agents.models.scripted import ScriptedModel, call, calls, output, say
-from agents.tool import ToolContext, ToolFailed, TransientError
+from agents.tool import OutcomeUnknownError, ToolContext, ToolFailed, TransientError
 from config.specs import (
     AgentSpec,
     BudgetSpec,
@@ -52,6 +52,7 @@ from tests.jobs.world import (
     plan,
     policy,
     tool_step,
+    until,
 )
 
 LOOK, TRUSTED, KEYED, ONCE = "look__at", "look__trusted", "act__keyed", "act__once"
@@ -333,6 +334,54 @@ async def test_denial_holds_for_the_next_try() -> None:
     assert await output_of(house) == "not done"
     assert len(run.approvals) == 1
     assert house.called == []
+
+
+async def test_write_that_a_person_skipped_is_not_done_by_the_next_try() -> None:
+    """Nobody knows whether it took effect, and who was asked said to go on without it."""
+
+    async def unknown(_: ToolContext, __: Args) -> str:
+        raise OutcomeUnknownError("cut off")
+
+    house = world(
+        [call(ONCE, text="x"), *[say("")] * 3, call(ONCE, text="x"), say("not done")],
+        policies=(ALLOW,),
+        behaviours={"act.once": unknown},
+    )
+    await house.start(plan(replace(STEP, retries=Retries(times=1, backoff_s=1))))
+
+    await house.answer("skip")
+    await house.later(2)
+
+    assert await output_of(house) == "not done"
+    assert house.called == [("act.once", "x")]
+    assert "skipped by Alice" in model_of(house).requests[-1].messages[-1].text
+
+
+async def test_stop_during_a_write_ends_the_thinking_after_it() -> None:
+    """The write is let end and recorded; no further model call is paid."""
+    may_end = asyncio.Event()
+
+    async def slowly(_: ToolContext, __: Args) -> str:
+        await may_end.wait()
+        return "acted"
+
+    house = world(
+        [call(ONCE, text="x"), call(LOOK, text="a"), say("done")],
+        policies=(ALLOW,),
+        behaviours={"act.once": slowly},
+    )
+    await house.runs().start(RUN_ID, GOAL, plan(STEP))
+    task = await house.begin()
+    await until(lambda: bool(house.called))
+
+    await house.runs().send(RUN_ID, c.StopRun(ALICE))
+    may_end.set()
+    await task
+
+    assert len(model_of(house).requests) == 1
+    assert house.called == [("act.once", "x")]
+    assert [one.status.value for one in await house.calls()] == ["succeeded"]
+    assert (await house.run()).status is Status.CANCELLED
 
 
 async def test_question_waits_for_a_person() -> None:
