@@ -82,7 +82,14 @@ async def picture(page: Page, name: str) -> None:
     # The page scrolls to its top, or a heading that sticks would stand across the middle; and it
     # keeps its caret: hiding it takes an inline style, which the console rightly forbids.
     await page.evaluate("window.scrollTo(0, 0)")
+    # The window grows to hold the page, or the box to reply in would stand across the middle.
+    size = page.viewport_size
+    tall: int = await page.evaluate("document.documentElement.scrollHeight")
+    if size is not None and tall > size["height"]:
+        await page.set_viewport_size({"width": size["width"], "height": tall})
     await page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True, caret="initial")
+    if size is not None:
+        await page.set_viewport_size(size)
 
 
 async def sideways(page: Page) -> int:
