@@ -20,7 +20,7 @@ from pydantic import JsonValue
 
 from config.nearest import hint
 from config.plain import MAX_TEXT_CHARS, Refused, to_json, to_text
-from config.sandbox import METHOD_NAMES, SANDBOX, present
+from config.sandbox import METHOD_NAMES, SANDBOX, begin_work, present
 
 MAX_EXPRESSION_CHARS = 2_000
 SHOWN_CHARS = 120
@@ -41,6 +41,7 @@ def evaluate(expression: str, variables: Mapping[str, Any]) -> JsonValue:
     run = _compiled(expression)
     try:
         given = {name: present(value) for name, value in variables.items()}
+        begin_work()
         return to_json(run(given))
     except Exception as error:
         raise ExpressionError(expression, _reason(error)) from error

@@ -6,7 +6,8 @@ bound, and there is neither clock nor chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sized
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import BuiltinMethodType
 from typing import Any
@@ -21,6 +22,24 @@ MAX_RANGE = 1_000
 MAX_POWER = 64
 MAX_BASE = 1_000_000
 MAX_DIGITS = 12
+MAX_WORK = 5_000_000
+"""Characters and items that one expression may go through: it runs between other people's steps."""
+
+_left: ContextVar[int] = ContextVar("work_left", default=MAX_WORK)
+
+
+def begin_work() -> None:
+    """Let the expression that is evaluated now go through so much again."""
+    _left.set(MAX_WORK)
+
+
+def _work(*values: Any) -> None:
+    """Count what is gone through; Refused when it is more than an expression may."""
+    left = _left.get() - sum(1 + len(value) if isinstance(value, Sized) else 1 for value in values)
+    _left.set(left)
+    if left < 0:
+        raise Refused(f"it goes through more than {MAX_WORK} characters and items")
+
 
 METHODS: Mapping[type, frozenset[str]] = {
     str: frozenset(
@@ -155,7 +174,11 @@ def _listing(function: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]
 
     @pass_context
     def listed(context: Context, *args: Any, **kwargs: Any) -> list[Any]:
-        return [present(item) for item in function(context, *args, **kwargs)]
+        found: list[Any] = []
+        for item in function(context, *args, **kwargs):
+            _work(item)
+            found.append(present(item))
+        return found
 
     return listed
 
@@ -197,6 +220,25 @@ def _round(value: Any, digits: int = 0) -> float | int | None:
     if not isinstance(digits, int) or abs(digits) > MAX_DIGITS:
         raise Refused(f"round takes up to {MAX_DIGITS} digits")
     return round(number, digits) if digits else round(number)
+
+
+def _list(value: Iterable[Any]) -> list[Any]:
+    found = list(value)
+    _work(found)
+    return found
+
+
+def _sum(value: Iterable[Any], start: Any = 0) -> Any:
+    total = start
+    for item in value:
+        _work(total, item)
+        total = total + item
+    return total
+
+
+def _in(value: Any, container: Container[Any]) -> bool:
+    _work(container)
+    return value in container
 
 
 def _tojson(value: Any) -> str:
@@ -251,7 +293,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "join": _join,
     "last": lambda value: present(next(iter(list(value)[-1:]), None)),
     "length": lambda value: len(list(value)),
-    "list": list,
+    "list": _list,
     "lower": filters.do_lower,
     "map": _listing(filters.sync_do_map),
     "max": filters.do_max,
@@ -266,7 +308,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "selectattr": _listing(filters.sync_do_selectattr),
     "sort": filters.do_sort,
     "string": lambda value: to_text(to_json(value)),
-    "sum": lambda value, start=0: sum(value, start),
+    "sum": _sum,
     "title": filters.do_title,
     "tojson": _tojson,
     "trim": filters.do_trim,
@@ -286,6 +328,7 @@ def _build() -> Sandbox:
     sandbox.globals["range"] = _range
     sandbox.filters.clear()
     sandbox.filters.update(_FILTERS)
+    sandbox.tests["in"] = _in
     sandbox.tests["none"] = lambda value: value is None or isinstance(value, Undefined)
     return sandbox
 

@@ -171,6 +171,27 @@ def test_text_cannot_grow_without_bound() -> None:
 
 
 @pytest.mark.parametrize(
+    "expression",
+    [
+        "t | list | select('in', t | list) | list",
+        "t | list | map('replace', 'x', t) | list",
+        "range(1000) | map('string') | map('replace', '1', t) | map('list') | list",
+        "range(1000) | map('string') | map('list') | sum(start=t | list) | length",
+    ],
+)
+def test_work_cannot_grow_without_bound(expression: str) -> None:
+    """A model may write what takes a minute or a gigabyte; it is refused before that."""
+    with pytest.raises(ExpressionError, match="goes through more than"):
+        evaluate(expression, {"t": "x" * 32_000})
+
+
+def test_each_expression_may_work_anew() -> None:
+    """What one expression went through is not held against the next."""
+    for _ in range(200):
+        assert evaluate("t | list | length", {"t": "x" * 32_000}) == 32_000
+
+
+@pytest.mark.parametrize(
     ("expression", "text"),
     [
         ("45 | duration", "45 s"),
