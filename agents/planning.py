@@ -31,6 +31,7 @@ from config.lint.workflows import ancestors, lint_workflow
 from config.nearest import hint
 from config.shapes import json_type
 from config.specs import (
+    MAX_STEPS,
     AgentSpec,
     InputSpec,
     Retries,
@@ -43,6 +44,8 @@ from config.specs import (
 MAX_PLANNED_STEPS = 20
 """How many steps a supervisor may plan in one look."""
 MAX_OPTIONS = 8
+MAX_OPTION_CHARS = 60
+"""Longer ones do not fit on a button."""
 MAX_ID_SHOWN = 60
 MAX_QUESTION_CHARS = 1_000
 PLANNED_TIMEOUT_S = 300.0
@@ -60,7 +63,7 @@ class Scope:
 
     `team` are the agents it may give steps; `agents` are all of them. Steps have full ids
     (`<step_id>.<name>`) here and short ones in drafts. `begun` are those that cannot be changed;
-    `failed` those that nothing can need any more.
+    `failed` those that nothing can need any more. `room` is how many steps the run can still take.
     """
 
     step_id: str
@@ -78,6 +81,7 @@ class Scope:
     may_add: bool = True
     may_nest: bool = True
     may_ask_before_steps: bool = False
+    room: int = MAX_STEPS
 
     def full(self, name: str) -> str:
         """Return the full id of a step of this scope."""
@@ -127,11 +131,14 @@ def check_review(draft: ReviewDraft, scope: Scope) -> list[str]:
 def _question_faults(question: str, options: Sequence[str]) -> list[str]:
     if not question.strip():
         return ["decision ask needs a question"]
+    shown = [option.strip() for option in options]
     if len(question) > MAX_QUESTION_CHARS or len(options) > MAX_OPTIONS:
         return [
             f"ask in at most {MAX_QUESTION_CHARS} characters, with at most {MAX_OPTIONS} options"
         ]
-    if len(set(options)) < len(options) or not all(option.strip() for option in options):
+    if any(len(option) > MAX_OPTION_CHARS for option in shown):
+        return [f"each option has at most {MAX_OPTION_CHARS} characters: say the rest above them"]
+    if len(set(shown)) < len(shown) or not all(shown):
         return ["the options must differ and say something"]
     return []
 
@@ -188,6 +195,10 @@ def _step_faults(
 ) -> Iterator[str]:
     if len(drafts) > MAX_PLANNED_STEPS:
         yield f"at most {MAX_PLANNED_STEPS} steps can be planned at once, not {len(drafts)}"
+        return
+    new = {scope.full(draft.id) for draft in drafts} - {step.id for step in scope.steps}
+    if len(new) > scope.room:
+        yield f"the run has room for {scope.room} more steps, not for {len(new)}: plan fewer"
         return
     specs: list[StepSpec] = []
     for draft in drafts:

@@ -13,7 +13,7 @@ from agents.registry import report_outputs, tool_schemas
 from agents.supervising import Asked, Earlier, Quote, Situation, Summary, quotes_of, summary_of
 from agents.tool import Effect
 from agents.wording import one_line
-from config.specs import AgentSpec, Verdict, WorkflowSpec
+from config.specs import MAX_STEPS, AgentSpec, Verdict, WorkflowSpec
 from jobs import planning
 from jobs.asking import TRUSTED_ORIGINS
 from jobs.gates import STEP_TOOL
@@ -53,6 +53,7 @@ def scope_of(bench: Workbench, run: Run) -> Scope:
         may_add=subplan is None or subplan.looks < planning.MAX_LOOKS,
         may_nest=may_plan,
         may_ask_before_steps=_may_ask_before_steps(bench, run),
+        room=max(0, MAX_STEPS - len(run.steps)),
     )
 
 

@@ -426,7 +426,15 @@ class _Supervision:
         if answer and run.steps[answer].status in TERMINAL:
             answer = ""
         fitting = replace(command, steps=kept, dropped=dropped, answer=answer)
-        return self._possible(run, fitting)
+        try:
+            return self._possible(run, fitting)
+        except StepError as error:
+            # Others have filled the run meanwhile: what works goes on, and can still be summed up.
+            log.warning("plan_not_changed", reason=str(error))
+            if not is_open:
+                return None
+            reason = one_line(f"the plan goes on as it is: {error}", MAX_REASON_CHARS)
+            return replace(fitting, steps=(), dropped=(), answer="", reason=reason)
 
     @property
     def _plan_question_id(self) -> str:

@@ -254,6 +254,8 @@ def test_a_gate_before_tool_steps_is_allowed() -> None:
         (plan(decision="ask", question="x" * 1_001), "at most 1000 characters"),
         (plan(decision="ask", question="x", options=["a", "a"]), "must differ"),
         (plan(decision="ask", question="x", options=["a", " "]), "must differ"),
+        (plan(decision="ask", question="x", options=["a", "a "]), "must differ"),
+        (plan(decision="ask", question="x", options=["a" * 61]), "at most 60 characters"),
         (plan(decision="workflow", workflow="chek"), 'did you mean "check"'),
         (plan(decision="workflow", workflow="check"), 'needs the input "service"'),
     ],

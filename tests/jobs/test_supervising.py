@@ -577,6 +577,19 @@ async def test_a_plan_too_large_for_the_run_fails_with_the_reason() -> None:
     assert "more than 100 steps" in run.steps["goal"].error
 
 
+async def test_a_change_that_the_run_has_no_room_for_goes_back() -> None:
+    """Its author is told how much room there is; what works is not lost for it."""
+    wide = [look(f"wide{n}", for_each="range(45)|list") for n in range(2)]
+    more = decided("revise", steps=[look(f"more{n}") for n in range(15)])
+    house = world([planned(*wide, look("bad", "bad")), more, decided("go_on"), output(DONE)])
+    house.behaviours["look.at"] = fails
+
+    run = await retried(house)
+
+    assert run.status is Status.SUCCEEDED
+    assert "room for 6 more steps, not for 15" in told(house, 2)
+
+
 async def test_a_takeover_does_not_plan_again() -> None:
     """Killed after its model had spoken, the step goes on with what was said."""
     house = world([planned(look("look")), output(DONE)])
