@@ -53,9 +53,8 @@ on Slack; "live" is what others saw of the service; the rest are pages of Slack'
 
 Times and tiers are fields of `Limits`; waits between retries are short by default (Slack: 0, 1
 and 5 minutes). `advance` lets time pass for budgets and for what expires; `skew` puts Slack's
-clock ahead or behind. Two things are more lenient than Slack: tier 1 takes 20 calls a minute, and
-a channel is found by name at once. What Slack may take and this server does not: blocks that
-Muster has no use for (video, call, file, card, carousel), and workflow buttons.
+clock ahead or behind. More lenient than Slack: tier 1 takes 20 calls a minute. Stricter: blocks
+that Muster has no use for are unknown (video, call, file, card, carousel, workflow buttons).
 """
 
 from tests.slack_server.controls import Controls

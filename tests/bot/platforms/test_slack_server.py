@@ -95,6 +95,25 @@ async def test_an_unknown_method_is_refused(client: AsyncWebClient) -> None:
     assert await refused(client.api_call("chat.shout", json={"channel": "C1"})) == "unknown_method"
 
 
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [
+        ("views.open", "trigger_id"),
+        ("chat.update", "ts"),
+        ("users.info", "user"),
+        ("reactions.add", "name"),
+        ("files.info", "file"),
+    ],
+)
+async def test_a_missing_argument_is_named(client: AsyncWebClient, method: str, key: str) -> None:
+    """A call without a required argument says which."""
+    ts = await posted(client)
+    args = {"channel": "C1", "timestamp": ts, "text": "x"}
+
+    with pytest.raises(SlackApiError, match=f"missing required field: {key}"):
+        await client.api_call(method, data=args)
+
+
 async def test_reading_methods_do_not_see_json(client: AsyncWebClient) -> None:
     """Methods that take only forms do not look at a JSON body."""
     ts = await posted(client)
@@ -388,6 +407,12 @@ async def test_the_app_joins_public_channels_with_the_scope(
     assert await refused(client.conversations_join(channel="C2")) == "missing_scope"
     server.grant("channels:join")
     await client.conversations_join(channel="C2")
+    server.channel("G1", kind="private", members=["U1"])
+    server.channel("C-old", has_bot=False)
+    server.archive("C-old")
+    private = client.conversations_join(channel="G1")
+    assert await refused(private) == "method_not_supported_for_channel_type"
+    assert await refused(client.conversations_join(channel="C-old")) == "is_archived"
     assert (await client.conversations_info(channel="C2"))["channel"]["is_member"]
 
 
@@ -398,6 +423,12 @@ async def test_direct_messages_are_opened(server: SlackServer, client: AsyncWebC
 
     assert first["channel"]["id"] == again["channel"]["id"] == server.direct("U1")
     assert await refused(client.conversations_open(users="U-none")) == "user_not_found"
+    assert await refused(client.conversations_open(users="U1,U2")) == "missing_scope"
+    server.grant("mpim:write")
+    group = await client.conversations_open(users="U1,U2", return_im=True)
+    assert group["channel"]["is_mpim"]
+    crowd = client.conversations_open(users=",".join(["U1"] * 9))
+    assert await refused(crowd) == "too_many_users"
     server.remove_user("U2")
     assert await refused(client.conversations_open(users="U2")) == "user_disabled"
     assert await refused(client.conversations_open(users="U1,U2")) == "user_disabled"
@@ -499,6 +530,21 @@ async def test_an_incomplete_upload_is_refused(server: SlackServer, client: Asyn
     twice = client.files_completeUploadExternal(files=listed, channel_id="C1")
     assert await refused(twice) == "file_not_found"
     assert await refused(client.files_info(file="F0")) == "file_not_found"
+
+
+async def test_uploads_name_what_exists(server: SlackServer, client: AsyncWebClient) -> None:
+    """An empty file, no files at all and an unknown channel are refused; so is others' deletion."""
+    empty = client.files_getUploadURLExternal(filename="a.txt", length=0)
+    assert await refused(empty) == "invalid_arguments"
+    assert await refused(client.files_completeUploadExternal(files=[])) == "invalid_arguments"
+    nowhere = client.files_upload_v2(filename="a.txt", content="abc", channel="C0")
+    assert await refused(nowhere) == "channel_not_found"
+    theirs = server.upload("U1", "app.log", b"x")
+    assert await refused(client.files_delete(file=theirs)) == "cant_delete_file"
+    assert await refused(client.files_delete(file="F0")) == "file_not_found"
+    mine = (await client.files_upload_v2(filename="a.txt", content="abc"))["file"]["id"]
+    await client.files_delete(file=mine)
+    assert await refused(client.files_info(file=mine)) == "file_not_found"
 
 
 async def test_a_download_takes_the_token(server: SlackServer) -> None:
@@ -641,8 +687,29 @@ async def test_without_the_stop_event_there_is_a_warning(
     answer = await client.agents_sessions_setStatus(**args)
     long = client.agents_sessions_setStatus(**args, title="x" * 201)
 
+    server.user("U9", "Zoe")
+    stranger = client.agents_sessions_setStatus(**args, initiator_user_id="U9")
+
+    assert await refused(stranger) == "user_not_in_channel"
     assert answer["warning"] == "missing_agent_session_stopped_event_subscription"
     assert await refused(long) == "invalid_arguments"
+
+
+async def test_a_session_is_renamed(server: SlackServer, client: AsyncWebClient) -> None:
+    """Only a session that is there gets a new title, of at most 200 characters."""
+    root = server.say("C1", "U1", "why?")
+    args = {"channel_id": "C1", "thread_ts": root.ts}
+
+    async def rename(title: str) -> str:
+        return await refused(client.agents_sessions_rename(**args, title=title))
+
+    assert await rename("Slow checkout") == "session_not_found"
+    await client.agents_sessions_setStatus(**args, status="active", title="Looking")
+    assert await rename("x" * 201) == "invalid_arguments"
+    assert await rename("Slow checkout") == ""
+    session = server.session(root)
+    assert session is not None
+    assert session.title == "Slow checkout"
 
 
 # Installs
@@ -654,16 +721,17 @@ async def test_a_code_buys_one_token(server: SlackServer) -> None:
     nobody = AsyncWebClient(base_url=server.api_url, retry_handlers=[])
     code = server.install_code("T2", ["chat:write"], "https://muster.test/back")
 
-    async def exchange(secret: str, redirect: str = "https://muster.test/back") -> str:
+    async def exchange(secret: str, client_id: str = server.app.client_id) -> str:
         return await refused(
             nobody.oauth_v2_access(
-                client_id=server.app.client_id,
+                client_id=client_id,
                 client_secret=secret,
                 code=code,
-                redirect_uri=redirect,
+                redirect_uri="https://muster.test/back",
             )
         )
 
+    assert await exchange(server.app.client_secret, "1.2") == "invalid_client_id"
     assert await exchange("wrong") == "bad_client_secret"
     assert await exchange(server.app.client_secret) == ""
     assert await exchange(server.app.client_secret) == "invalid_code"
@@ -672,9 +740,29 @@ async def test_a_code_buys_one_token(server: SlackServer) -> None:
     assert mine.headers["x-oauth-scopes"] == "chat:write"
 
 
+async def test_a_code_is_for_its_own_redirect(server: SlackServer) -> None:
+    """A code that was made for one address is not exchanged for another."""
+    server.team("T2", "Beta")
+    nobody = AsyncWebClient(base_url=server.api_url, retry_handlers=[])
+    code = server.install_code("T2", ["chat:write"], "https://muster.test/back")
+    call = nobody.oauth_v2_access(
+        client_id=server.app.client_id,
+        client_secret=server.app.client_secret,
+        code=code,
+        redirect_uri="https://elsewhere.test/back",
+    )
+
+    assert await refused(call) == "bad_redirect_uri"
+
+
 async def test_an_install_goes_through_the_browser(server: SlackServer) -> None:
     """The authorize page sends back with a code and the state; codes expire."""
     server.team("T2", "Beta")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(server.authorize_url, params={"client_id": "0"}) as response,
+    ):
+        assert response.status == 400
     server.approve_installs("T2")
     query = {
         "client_id": server.app.client_id,

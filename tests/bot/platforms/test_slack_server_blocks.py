@@ -293,6 +293,22 @@ BAD: list[tuple[Json, str]] = [
     (actions(button(confirm=CONFIRM | {"style": "red"})), "must be a valid enum value"),
     (actions(button(confirm=CONFIRM | {"text": None})), "missing required field: text"),
     (actions(button(confirm="sure")), "must provide an object"),
+    (actions(button(confirm=CONFIRM | {"confirm": plain("x" * 31)})), "less than 31 characters"),
+    (icon(icon="x" * 51), "must be less than 51 characters"),
+    (
+        actions(menu(option_groups=[{"label": plain(), "options": menu()["options"]}] * 101)),
+        "no more than 100 items allowed",
+    ),
+    (
+        {
+            "type": "context_actions",
+            "elements": [icon(action_id=f"i{number}")["elements"][0] for number in range(6)],
+        },
+        "no more than 5 items allowed",
+    ),
+    (task(sources=[SOURCE] * 51), "no more than 50 items allowed"),
+    (rich(words(*[TEXT] * 1_001)), "no more than 1000 items allowed"),
+    (rich(LIST | {"elements": [CODE]}), "unsupported type: rich_text_preformatted"),
     (actions(menu(options=[{"value": "1"}])), "missing required field: text"),
     (actions(menu(options=[{"text": plain()}])), "missing required field: value"),
     (actions(menu(options=["1"])), "must provide an object"),
@@ -426,6 +442,21 @@ def test_a_message_has_50_blocks_with_ids_of_their_own() -> None:
     assert block_problems(["x"]) == ["must provide an object [json-pointer:/blocks/0]"]
 
 
+def test_an_image_may_name_an_uploaded_file() -> None:
+    """A file is named by its id or by its private address, and has to be known."""
+    image = {"type": "image", "alt_text": "chart"}
+    by_address = {"url": "https://files.slack.test/files-pri/T1/F1/chart.png"}
+
+    assert block_problems([image | {"slack_file": {"id": "F1"}}], files=["F1"]) == []
+    assert block_problems([image | {"slack_file": by_address}], files=["F1"]) == []
+    assert block_problems([image | {"slack_file": by_address}], files=["F2"]) == [
+        "invalid slack file [json-pointer:/blocks/0/slack_file]"
+    ]
+    assert block_problems([image | {"slack_file": {"id": "F1", "size": 1}}], files=["F1"]) == [
+        "invalid additional property: size [json-pointer:/blocks/0/slack_file]"
+    ]
+
+
 async def test_refused_blocks_have_slacks_shape() -> None:
     """Over the wire: the error, `errors`, and `response_metadata` with the outer problem first."""
     with SlackServer() as server:
@@ -473,6 +504,7 @@ VIEWS: list[tuple[Json, str]] = [
     ({"blocks": [{"type": "markdown", "text": "x"}]}, "unsupported type: markdown"),
     ({"blocks": [plan(task())]}, "unsupported type: plan"),
     ({"blocks": [feedback()]}, "unsupported type: context_actions"),
+    ({"type": None}, "missing required field: type"),
     ({"type": "popup"}, "must be a valid enum value"),
     ({"type": "home"}, "must be a valid enum value"),
     ({"notify_on_close": "yes"}, "must be a boolean"),

@@ -849,6 +849,8 @@ async def test_an_answer_may_replace_or_delete(server: SlackServer, heard: Heard
     assert (await hook.send(blocks=[{"type": "banner"}])).status_code == 400
     await hook.send(delete_original=True)
     assert server.message(message.ts).is_deleted
+    gone = await hook.send(text="again", replace_original=True)
+    assert (gone.status_code, "message_not_found" in gone.body) == (400, True)
 
     await client_of(server).chat_postEphemeral(channel="C1", user="U2", text="x", blocks=CARD)
     private = server.ephemerals("U2")[0]
