@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.platforms.slack.errors import SlackRefusedError, translate
 
 API_URL: Final = "https://slack.com/api/"
-TIMEOUT_S: Final = 10
+TIMEOUT_S: Final = 10.0
 """Of one call; a post's claim in the book lasts longer, see `book.CLAIM_S`."""
 KEEP_TOKEN_S: Final = 60.0
 """How long a stored token is used without looking it up again."""
@@ -58,6 +59,7 @@ class SlackClients:
     bot_token: str = field(default="", repr=False)
     installs: FindsBots | None = None
     api_url: str = API_URL
+    timeout_s: float = TIMEOUT_S
     clock: Callable[[], float] = time.monotonic
     _known: dict[str, _Known] = field(default_factory=dict, repr=False)
     _identities: dict[str, Identity] = field(default_factory=dict, repr=False)
@@ -136,7 +138,7 @@ class SlackClients:
         return AsyncWebClient(
             token=token,
             base_url=self.api_url,
-            timeout=TIMEOUT_S,
+            timeout=math.ceil(self.timeout_s),
             session=self._http(),
             retry_handlers=[],
             user_agent_prefix="muster",
@@ -144,7 +146,9 @@ class SlackClients:
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self.timeout_s)
+            )
         return self._session
 
 

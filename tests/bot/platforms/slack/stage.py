@@ -21,6 +21,7 @@ from bot.platforms.slack.posting import Posting
 from tests.slack_server import Limits, Message, SlackServer
 
 UNPACED = Pace(gaps_s=(0.0, 0.0, 0.0))
+NAP_S = 0.01
 QUICK = Limits(post_every_s=0.001, post_burst=100, tier_2=1_000, tier_3=1_000)
 
 
@@ -56,15 +57,16 @@ async def on_stage(
     read_data: ReadData | None = None,
     public_url: str = "https://muster.example.com",
     pacer: PostPacer | None = None,
+    timeout_s: float = 10.0,
 ) -> AsyncIterator[Stage]:
     """Play one bot process: another one with the same book comes after it, or beside it."""
     naps: list[float] = []
 
     async def nap(seconds: float) -> None:
         naps.append(seconds)
-        await asyncio.sleep(0)
+        await asyncio.sleep(min(seconds, NAP_S))
 
-    clients = SlackClients(bot_token=server.bot_token, api_url=server.api_url)
+    clients = SlackClients(bot_token=server.bot_token, api_url=server.api_url, timeout_s=timeout_s)
     kept = book or MemoryBook(time.time)
     noted = troubles or Troubles(MemoryTroubleStore())
     platform = SlackPlatform(
