@@ -282,7 +282,7 @@ class Executor:
 
         remark = ""
         if has_model or agent.supervises:
-            model = self._models.for_run(run)
+            clock, models = self._clock, self._models
             bench = Workbench(
                 runs=self._runs,
                 rules=rules,
@@ -295,10 +295,12 @@ class Executor:
                 agent=agent,
                 lease=lease,
                 journal=journal,
-                thinking=Thinking(self._runs, run, lease, journal, model, self._clock),
+                thinking=Thinking(
+                    self._runs, run, lease, journal, models.for_run(run), clock, models.for_run
+                ),
                 # They end a little earlier, so that a model can still say what it has by then.
                 call_tool=calling(deadline - reserve_of(step.timeout_s), is_retried=False),
-                clock=self._clock,
+                clock=clock,
                 deadline=deadline,
             )
             if agent.supervises:

@@ -64,13 +64,17 @@ class Thinking:
         journal: StepJournal,
         model: Model,
         clock: Callable[[], float],
+        renewed: Callable[[Run], Model] | None = None,
     ) -> None:
+        """`renewed` gives the models as a later state of the run may use them."""
         self._runs = runs
         self._run = run
         self._lease = lease
         self._journal = journal
         self._model = model
         self._clock = clock
+        self._renewed = renewed
+        self._granted = grants(run)
         state = run.steps[lease.step_id]
         self._agent = state.agent
         self._prefix = f"{leg_of(state)}/"
@@ -119,15 +123,32 @@ class Thinking:
         return f"{self._prefix}{key}{self._suffix}"
 
     async def _ask(self, key: str, request: ModelRequest) -> ModelReply:
+        while True:
+            try:
+                return await self._complete(request)
+            except BudgetReachedError as reached:
+                if not await self._was_granted():
+                    raise self._question(key, reached) from None
+
+    async def _complete(self, request: ModelRequest) -> ModelReply:
         said: list[str] = []
         telling = asyncio.create_task(self._tell(said))
         try:
             # The store is needed before a call is made, never after: trying again pays nothing.
             return await patiently(lambda: self._model.complete(request, said.append))
-        except BudgetReachedError as reached:
-            raise self._question(key, reached) from None
         finally:
             telling.cancel()
+
+    async def _was_granted(self) -> bool:
+        """Say whether people said "continue" to another step since this attempt began."""
+        if self._renewed is None:
+            return False
+        self._run = await patiently(lambda: self._runs.get(self._run.id))
+        granted, before = grants(self._run), self._granted
+        if granted == before:
+            return False
+        self._granted, self._model = granted, self._renewed(self._run)
+        return True
 
     async def _tell(self, said: list[str]) -> None:
         """Show on the card what the model says while it speaks."""

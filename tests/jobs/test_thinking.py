@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from agents.models.port import ModelReply, ModelRequest
+from agents.models.port import Model, ModelReply, ModelRequest
 from agents.models.scripted import ScriptedModel, say
-from config.specs import AgentSpec
+from agents.tool import ToolContext
+from config.specs import AgentSpec, CallSpec
 from jobs.run import MAX_NOTE_CHARS
-from jobs.state import Status
+from jobs.spending import BudgetReachedError, Reached, Scope, Unit
+from jobs.state import Run, Status
 from jobs.store import StoreUnavailableError
-from jobs.thinking import last_words
-from tests.jobs.world import World, agent_step, plan
+from jobs.thinking import grants, last_words
+from tests.jobs.plans import GOAL
+from tests.jobs.world import RUN_ID, Args, World, agent, agent_step, plan
 
 KEY = "sk-" + "a1b2" * 12
 
@@ -41,6 +46,53 @@ def test_the_end_of_a_long_text_is_told() -> None:
 
     assert told.startswith("word")
     assert told.endswith("word998")
+
+
+class Granting:
+    """Models whose budget is used up until a person has said "continue" in the run."""
+
+    def __init__(self, model: ScriptedModel) -> None:
+        self.model = model
+
+    def for_run(self, run: Run) -> Model:
+        """Return the models as this state of the run may use them."""
+        return self.model if grants(run) else ScriptedModel([used_up])
+
+    def offers(self, alias: str) -> bool:
+        """Say that there is a model."""
+        return self.model.offers(alias)
+
+
+async def used_up(_: ModelRequest) -> ModelReply:
+    """Be a budget without room."""
+    raise BudgetReachedError(Reached(Scope.RUN, Unit.TOKENS, 10, 10, 0, 5))
+
+
+async def test_continue_said_to_one_step_holds_for_another_at_work() -> None:
+    """A step that was in a call meanwhile does not ask again, nor wait for an answer."""
+    began, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_: ToolContext, __: Args) -> str:
+        began.set()
+        await may_go_on.wait()
+        return "seen"
+
+    eager = AgentSpec(name="eager", title="E", description="Thinks.", model="smart")
+    slow = agent("slow", CallSpec(id="saw", tool="look.at"), model="smart", start_with_runbook=True)
+    house = World(agents=(eager, slow), behaviours={"look.at": slowly})
+    house.models = Granting(ScriptedModel([say("done"), say('{"saw": "it"}')]))
+    await house.runs().start(RUN_ID, GOAL, plan(agent_step("a", "slow"), agent_step("b", "eager")))
+    at_work = await house.begin()
+    await began.wait()
+    await house.drive()
+
+    await house.answer("continue")
+    may_go_on.set()
+    await at_work
+    run = await house.drive()
+
+    assert len(run.questions) == 1
+    assert {run.steps[key].status for key in "ab"} == {Status.SUCCEEDED}
 
 
 async def test_store_that_is_away_before_a_model_call_is_waited_for(

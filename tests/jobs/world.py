@@ -34,6 +34,7 @@ from jobs.keeper import Keeper
 from jobs.memory_store import MemoryStore
 from jobs.service import Runs
 from jobs.state import Approval, Call, Person, Question, Run, StepState
+from jobs.thinking import Models
 from jobs.worker import StopSignal
 from tests.jobs.plans import ALICE, GOAL, NOW, approve
 
@@ -162,6 +163,8 @@ class World:
     model: Model | None = None
     workflows: tuple[WorkflowSpec, ...] = ()
     budgets: BudgetsSpec = field(default_factory=BudgetsSpec)
+    models: Models | None = None
+    """What gives each run its model, instead of the one model for all."""
 
     def __post_init__(self) -> None:
         """Put the tools in place."""
@@ -215,7 +218,7 @@ class World:
             rules=Rules(world=world, policies=self.policies, secrets=self.secrets),
             clock=self.clock,
             worker=self.worker,
-            models=OneModel(self.model) if self.model is not None else None,
+            models=self.models or (OneModel(self.model) if self.model is not None else None),
             workflows={spec.name: spec for spec in self.workflows},
             budgets=self.budgets,
         )
