@@ -21,7 +21,7 @@ MAX_MESSAGE_CHARS = MAX_GOAL_CHARS
 STOP_WORDS = frozenset({"stop", "cancel", "abort"})
 ANSWERED_BY_OPTION = frozenset({"input", "budget", "plan", "review"})
 """Kinds of questions that a message answers by naming an option; others need their button."""
-INPUT = "input"
+INPUT, BUDGET = "input", "budget"
 REPEATED_WITHIN_S = 1.0
 """A run may put a message a little later than it was written, to tell it from the one before."""
 
@@ -76,7 +76,9 @@ def answered(run: Run, text: str, person: Person) -> tuple[Question, str] | None
         if option.casefold() == text.casefold()
     ]
     if named:
-        return named[0] if len(named) == 1 else None
+        # One answer settles all questions about a budget, so it does not matter which is meant.
+        meant = {(one.about if one.kind == BUDGET else one.id, option) for one, option in named}
+        return named[0] if len(meant) == 1 else None
     asking = [one for one in mine if one.kind == INPUT]
     if len(asking) == 1 and not asking[0].options:
         return asking[0], text

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from agents.domain import ThreadRef
 from agents.plan import plan_from_workflow
-from bot.conversation import MAX_MESSAGE_CHARS, Conversation, Said, is_stop
+from bot.conversation import MAX_MESSAGE_CHARS, Conversation, Said, answered, is_stop
 from bot.desk import Desk
 from bot.forms import Forms
 from bot.intake import Intake
@@ -146,6 +147,21 @@ async def test_option_answers_the_question(room: Room, text: str) -> None:
     run = await room.runs.get("run-1")
     assert (run.questions["q1"].answer, run.questions["q1"].answered_by) == ("EU", "Bob")
     assert run.signals == ()
+
+
+@pytest.mark.parametrize(("other", "is_clear"), [("run", True), ("day", False)])
+async def test_one_word_answers_all_questions_about_a_budget(
+    room: Room, other: str, is_clear: bool
+) -> None:
+    """Two steps ask about the same budget: either one is meant; about two, neither is."""
+    run = await room.begin()
+    asked = [
+        Question(f"q{n}", "goal", "Go on?", ("continue", "stop"), kind="budget", about=about)
+        for n, about in enumerate(("run", other))
+    ]
+    run = replace(run, questions={one.id: one for one in asked})
+
+    assert (answered(run, "continue", ALICE) is not None) is is_clear
 
 
 async def test_free_text_answers_the_only_question(room: Room) -> None:
