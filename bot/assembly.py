@@ -14,6 +14,7 @@ from typing import Any
 import redis.asyncio as aioredis
 import structlog
 import uvicorn
+from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from bot.access import (
@@ -24,6 +25,7 @@ from bot.access import (
     write_server,
 )
 from bot.address import console_url
+from bot.conversation import Conversation
 from bot.desk import Desk
 from bot.forms import Forms
 from bot.intake import Intake
@@ -35,6 +37,8 @@ from bot.live.retention import Retention
 from bot.platforms.console.adapter import ConsolePlatform
 from bot.platforms.console.redis_store import RedisConsoleStore
 from bot.platforms.port import Platform
+from bot.platforms.slack import assembly as slack
+from bot.platforms.slack.check import setting_problems as slack_problems
 from bot.present import Presenter
 from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
@@ -80,7 +84,11 @@ class BotProcess:
         toolbox = all_tools(incidents)
         presenter = Presenter(self.catalogue, toolbox)
         console = RedisConsoleStore(client)
-        platforms: Mapping[str, Platform] = {"console": ConsolePlatform(console, time)}
+        on_console = ConsolePlatform(console, time)
+        platforms: dict[str, Platform] = {"console": on_console}
+        spoken = self._slack_outward(client, store, on_console)
+        if spoken is not None:
+            platforms[spoken.platform.name] = spoken.platform
         posts = RedisOutboxStore(client)
         outbox = Outbox(posts, platforms)
         intake = Intake(
@@ -119,6 +127,8 @@ class BotProcess:
             rules=rules_of(self.catalogue, self.secrets),
         )
 
+        heard = self._slack_inward(client, spoken, desk) if spoken is not None else None
+
         async def lead_everything(token: int) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(progress.run(token))
@@ -129,28 +139,89 @@ class BotProcess:
         chores = [
             asyncio.create_task(lead(RedisElection(client), lead_everything), name="lead"),
             asyncio.create_task(Keeper(runs, time).keep(), name="keeper"),
+            *(
+                asyncio.create_task(chore(), name="slack")
+                for chore in (heard.chores if heard else ())
+            ),
         ]
+        routers = (heard.routes,) if heard is not None and heard.routes is not None else ()
+        deps = self._web_deps(desk, console, posts, client, routers)
         try:
-            await self._serve_http(self._web_deps(desk, console, posts, client), chores)
+            await self._serve_http(deps, chores)
         finally:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
+            if spoken is not None:
+                await spoken.aclose()
             await client.aclose()
 
+    def _slack_outward(
+        self, client: aioredis.Redis, store: RedisStore, console: Platform
+    ) -> slack.Outward | None:
+        """Return what Slack is spoken to with; None when it is not set up, or not rightly."""
+        problems = slack_problems(self.settings)
+        for problem in problems:
+            log.error("slack_not_started", reason=problem.sentence)
+        if problems or not slack.is_wanted(self.settings):
+            return None
+
+        async def requester_of(run_id: str) -> str:
+            run = await store.load(run_id)
+            return run.goal.requester_id if run is not None else ""
+
+        return slack.outward(
+            self.settings,
+            client,
+            console=console,
+            people=self.catalogue.people,
+            read_data=store.evidence_data,
+            requester_of=requester_of,
+            secret=self._secret,
+        )
+
+    def _slack_inward(
+        self, client: aioredis.Redis, spoken: slack.Outward, desk: Desk
+    ) -> slack.Inward:
+        async def health() -> str:
+            checks = (await readiness(client)).checks
+            return ", ".join(f"{name}: {state}" for name, state in checks.items())
+
+        conversation = Conversation(desk, time)
+        return slack.inward(
+            self.settings,
+            client,
+            spoken,
+            desk=desk,
+            conversation=conversation,
+            health=health,
+            clock=time,
+        )
+
+    @property
+    def _secret(self) -> str:
+        configured = self.settings.secret_key
+        return secret_key(
+            self.settings.state_dir, configured.get_secret_value() if configured else ""
+        )
+
     def _web_deps(
-        self, desk: Desk, console: RedisConsoleStore, posts: RedisOutboxStore, client: Any
+        self,
+        desk: Desk,
+        console: RedisConsoleStore,
+        posts: RedisOutboxStore,
+        client: Any,
+        routers: tuple[APIRouter, ...],
     ) -> WebDeps:
         settings = self.settings
         sign_in = read_sign_in(settings.state_dir)
-        configured = settings.secret_key.get_secret_value() if settings.secret_key else ""
         return WebDeps(
             desk=desk,
             console=console,
             people=people_with_local(self.catalogue, sign_in),
             sources=self.catalogue.sources,
             environ=self.environ,
-            secret_key=secret_key(settings.state_dir, configured),
+            secret_key=self._secret,
             clock=time,
             readiness=lambda: readiness(client),
             laid_aside=posts.count_laid_aside,
@@ -159,6 +230,7 @@ class BotProcess:
             demo=DemoSignIn(sign_in.key, sign_in.people) if sign_in else None,
             channels=channels(self.catalogue),
             webhook_body_limit_bytes=settings.webhook_body_limit_bytes,
+            routers=routers,
         )
 
     async def _serve_http(self, deps: WebDeps, chores: list[asyncio.Task[None]]) -> None:

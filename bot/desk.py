@@ -295,7 +295,8 @@ class Desk:
 
     async def keep_evidence(self, evidence: Evidence) -> bool:
         """Keep what a person gave to a run, without secrets; False when the run has no room."""
-        clean = replace(evidence, text=self.clean(evidence.text), title=self.clean(evidence.title))
+        text = await asyncio.to_thread(self.clean, evidence.text)  # it may be long
+        clean = replace(evidence, text=text, title=self.clean(evidence.title))
         try:
             return await self.store.put_evidence(clean)
         except EvidenceFullError:

@@ -85,6 +85,11 @@ class Presenter:
         """Say whether somebody plans the run as it goes, and hears what people write."""
         return any(is_planner(run, step.id, self._catalogue.agents) for step in run.plan.steps)
 
+    def workflows(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """Return each workflow's title, description and examples."""
+        flows = self._catalogue.workflows.values()
+        return tuple((flow.title, flow.description, flow.match.examples) for flow in flows)
+
     def examples(self) -> tuple[str, ...]:
         """Return goals that people may type, as the workflows give them."""
         flows = self._catalogue.workflows.values()

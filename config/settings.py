@@ -37,13 +37,29 @@ MAX_SECRET_BYTES = 65_536
 
 NOT_SETTINGS = frozenset([SECRETS_DIR_VARIABLE, "MUSTER_IDEMPOTENCY_KEY"])
 """MUSTER_* variables that something other than the settings reads."""
-CONFIDENTIAL = frozenset(["sentry_dsn", "secret_key", "token", "model_key", "redis_url"])
+CONFIDENTIAL = frozenset(
+    [
+        "sentry_dsn",
+        "secret_key",
+        "token",
+        "model_key",
+        "redis_url",
+        "slack_bot_token",
+        "slack_app_token",
+        "slack_signing_secret",
+        "slack_client_secret",
+    ]
+)
 """Settings whose values never stand in a message; a Redis address may hold a password."""
 NOT_IN_YAML: Mapping[str, str] = {
     "sentry_dsn": "a secret never stands in YAML",
     "secret_key": "a secret never stands in YAML",
     "token": "a secret never stands in YAML",
     "model_key": "a secret never stands in YAML",
+    "slack_bot_token": "a secret never stands in YAML",
+    "slack_app_token": "a secret never stands in YAML",
+    "slack_signing_secret": "a secret never stands in YAML",
+    "slack_client_secret": "a secret never stands in YAML",
     "config_dir": "it says where this very file is",
 }
 
@@ -110,6 +126,51 @@ class Settings(BaseModel):
         None, description="Of an OpenAI-compatible server that has this model."
     )
     model_key: SecretStr | None = Field(None, description="The key for it; secret.")
+
+    slack_bot_token: SecretStr | None = Field(
+        None, description="Of one Slack workspace (xoxb-…); secret. See docs/slack.md."
+    )
+    slack_app_token: SecretStr | None = Field(
+        None, description="Connects over Socket Mode (xapp-…); secret."
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None, description="Proves that requests to /slack/events come from Slack; secret."
+    )
+    slack_client_id: str | None = Field(
+        None, pattern=r"^\d+\.\d+$", description="Of the app, to install it in many workspaces."
+    )
+    slack_client_secret: SecretStr | None = Field(None, description="Belongs to it; secret.")
+    slack_emoji: str = Field(
+        "rotating_light",
+        pattern=r"^[a-z0-9_+'-]{1,100}$",
+        description="The reaction that lets Muster look into a message.",
+    )
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack's address.")
+
+    @field_validator("slack_bot_token", "slack_app_token")
+    @classmethod
+    def _token_kind(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        start = "xoxb-" if info.field_name == "slack_bot_token" else "xapp-"
+        if value is not None and not value.get_secret_value().startswith(start):
+            raise ValueError(f"must be a token that begins with {start}")
+        return value
+
+    @field_validator("slack_emoji", mode="before")
+    @classmethod
+    def _emoji_name(cls, value: object) -> object:
+        return value.strip(":") if isinstance(value, str) else value
+
+    @field_validator("slack_api_url")
+    @classmethod
+    def _slack_api(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("must be an address such as https://slack.com/api/")
+        return value.rstrip("/") + "/"
+
+    @property
+    def has_slack(self) -> bool:
+        """Whether Slack is served: over Socket Mode, or over HTTP."""
+        return self.slack_app_token is not None or self.slack_signing_secret is not None
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -16,6 +16,11 @@ MAX_STEPS = 100
 MAX_FAN_OUT = 50
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
+Channel = Annotated[
+    str, Field(pattern=r"^(T[A-Z0-9]{1,20}/)?([a-z0-9][a-z0-9_-]{0,79}|[CGD][A-Z0-9]{1,20})$")
+]
+"""A channel by its name; of Slack also by its id, and `T…/` before it with several workspaces."""
+SlackUser = Annotated[str, Field(pattern=r"^(T[A-Z0-9]{1,20}/)?[UW][A-Z0-9]{1,20}$")]
 ToolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
 Expression = Annotated[str, Field(min_length=1, max_length=2_000)]
 """A Jinja expression without braces, such as `steps.rank.confidence > 0.5`."""
@@ -496,7 +501,7 @@ class RouteSpec(Spec):
     name: Name
     match: dict[str, str] = Field(default_factory=dict, description="Label to `*` pattern.")
     workflow: Name | None = Field(None, description="None: show the incident, start nothing.")
-    channel: Name = "incidents"
+    channel: Channel = "incidents"
     platform: Name = "console"
     group_by: tuple[str, ...] = ("service",)
     group_window_s: Seconds = 1_800
@@ -542,7 +547,7 @@ class SourceSpec(Spec):
     workflow: Name | None = Field(
         None, description="form: each delivery starts this; `mapping` fills its inputs."
     )
-    channel: Name = Field("support", description="form: where its runs report.")
+    channel: Channel = Field("support", description="form: where its runs report.")
     platform: Name = Field("console", description="form: the platform of that channel.")
 
 
@@ -559,6 +564,9 @@ class PersonSpec(Spec):
     groups: tuple[Name, ...] = ()
     token_env: str | None = Field(None, description="Environment variable with their token.")
     token_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    slack: tuple[SlackUser, ...] = Field(
+        (), description="Who they are in Slack: `U…`, or `T…/U…` with several workspaces."
+    )
 
 
 class PeopleFile(Spec):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agents.registry import report_outputs, tool_schemas
+from bot.platforms.slack.check import check as check_slack
 from config.catalogue import CatalogueError, check_catalogue, load_catalogue
 from config.schemas import write_schemas
 from config.settings import Settings, unclaimed, unclaimed_sentence
@@ -34,6 +35,9 @@ def run_check(settings: Settings, environ: Mapping[str, str], schemas: Path | No
         found = asyncio.run(check_redis(settings.redis_url))
         lines += [str(problem) for problem in found]
         is_broken = is_broken or any(problem.is_fatal for problem in found)
+    slack = asyncio.run(check_slack(settings))
+    lines += [str(problem) for problem in slack]
+    is_broken = is_broken or any(problem.is_fatal for problem in slack)
     if schemas is not None:
         written = write_schemas(schemas)
         lines.append(f"{len(written)} schemas are in {schemas}")

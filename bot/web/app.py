@@ -98,6 +98,8 @@ def create_app(deps: WebDeps) -> FastAPI:
         app.include_router(resource.router(web))
     for part in (login, forms, pages):
         app.include_router(part.router(web, templates))
+    for routes in deps.routers:
+        app.include_router(routes)
     app.mount("/static", _Static(directory=STATIC), name="static")
     _answer_errors(app, templates)
     return app

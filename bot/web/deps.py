@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from bot.desk import Desk
@@ -58,6 +59,8 @@ class WebDeps:
     demo: DemoSignIn | None = None
     channels: tuple[str, ...] = ("incidents",)
     webhook_body_limit_bytes: int = MAX_WEBHOOK_BYTES
+    routers: tuple[APIRouter, ...] = ()
+    """Routes of platforms that are reached over HTTP."""
     laid_aside: Callable[[], Awaitable[int]] = _none
     """Counts the posts that no platform took."""
 

@@ -67,7 +67,8 @@ class BoundedBody:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        limit = self._webhook_limit if path.startswith("/webhooks/") else MAX_BODY_BYTES
+        is_from_machine = path.startswith(("/webhooks/", "/slack/"))
+        limit = self._webhook_limit if is_from_machine else MAX_BODY_BYTES
         body = await _read(Headers(scope=scope), receive, limit)
         if body is None:
             self._on_too_large(path)

@@ -26,13 +26,13 @@ from bot.platforms.slack.blocks import (
     plain_text,
     section,
 )
-from bot.platforms.slack.clicks import Click, read_click
+from bot.platforms.slack.clicks import PREFIX, Click, read_click
 from bot.platforms.slack.escape import bold, clip, mrkdwn, one_line, width
 from bot.views import ApprovalView, CallView, QuestionView
 
-EDIT: Final = "muster:edit"
-REPLY: Final = "muster:reply"
-FIELD: Final = "muster:field"
+EDIT: Final = f"{PREFIX}edit"
+REPLY: Final = f"{PREFIX}reply"
+FIELD: Final = f"{PREFIX}field"
 ANSWER_BLOCK: Final = "answer"
 MAX_FIELDS: Final = MAX_VIEW_BLOCKS - 4
 MAX_HINT_CHARS: Final = 300
