@@ -28,7 +28,7 @@ up: .venv/.run               ## start Muster alone
 test: .venv/.dev             ## all tests
 	$(BIN)/python -m pytest -n 4 $(ARGS)
 
-crash: .venv/.dev            ## kill the worker, then the bot, at every write; compare the endings
+crash: .venv/.dev            ## kill the worker, then the bot, at every write; compare endings, count model calls
 	$(BIN)/python -m tests.crash.sweep $(ARGS)
 
 injection: .venv/.dev        ## text that tells a model what to do, and a model that obeys: nothing may happen

@@ -16,10 +16,11 @@ from jobs import incident_store, redis_store
 from jobs.events import EVENT, ApprovalDecided, CallFinished, Event, RunEnded
 from jobs.run import replay
 from jobs.state import RUN, ApprovalStatus, CallStatus, Run
+from tests.crash.tales import Tale
 from tests.crash.world import World
 
-EFFECTS = ["rollback", "restart"]
-APPROVALS = 2
+UNKEYED = "service.restart"
+"""Its command does not honour the key: nobody knows what became of a call that was cut off."""
 SHARED_RQ_KEYS = frozenset({"rq:queues", "rq:workers", "rq:workers:agents"})
 
 
@@ -31,6 +32,8 @@ class Ending:
     steps: Mapping[str, str]
     finding: str
     headline: str
+    model_calls: int = 0
+    """How many are counted in what the run has spent."""
 
 
 class Evidence:
@@ -64,14 +67,14 @@ class Evidence:
             return [f"there are {len(runs)} runs instead of one"]
         run = runs[0]
         return [
-            *self._of_run(run, expected),
+            *self._of_run(run, world.tale, expected),
             *_of_effects(world),
             *self._of_incident(run),
             *self._of_console(run),
             *self._leftovers(workers),
         ]
 
-    def _of_run(self, run: Run, expected: Ending | None) -> Iterator[str]:
+    def _of_run(self, run: Run, tale: Tale, expected: Ending | None) -> Iterator[str]:
         if not run.is_over:
             steps = {key: f"{s.status} {s.error}" for key, s in run.steps.items()}
             yield f"the run has not ended: {steps}"
@@ -82,15 +85,24 @@ class Evidence:
         if expected is not None and ending(run) != expected:
             yield f"it ended differently: {ending(run)} instead of {expected}"
         approved = [a for a in run.approvals.values() if a.status is ApprovalStatus.APPROVED]
-        if len(approved) != APPROVALS or len(run.approvals) != APPROVALS:
-            yield f"{len(approved)} of {len(run.approvals)} approvals were approved, not 2 of 2"
+        if not len(approved) == len(run.approvals) == tale.approvals:
+            yield f"{len(approved)} of {len(run.approvals)} were approved, not {tale.approvals}"
         counts = Counter(type(event) for event in happened)
-        for kind, most in ((ApprovalDecided, APPROVALS), (CallFinished, APPROVALS), (RunEnded, 1)):
+        writes = len(tale.effects)
+        for kind, most in (
+            (ApprovalDecided, tale.approvals),
+            (CallFinished, writes),
+            (RunEnded, 1),
+        ):
             if counts[kind] > most:
                 yield f"{kind.__name__} happened {counts[kind]} times"
-        asked = {question.call_key for question in run.questions.values()}
-        if asked - {"restart/call"}:
+        asked = [run.calls[q.call_key].tool for q in run.questions.values() if q.call_key]
+        if set(asked) - {UNKEYED}:
             yield f"a person was asked about {asked}, which may be repeated with its key"
+        if len(run.questions) - len(asked) != tale.questions:
+            yield f"{len(run.questions) - len(asked)} questions were asked, not {tale.questions}"
+        if run.spent.calls != tale.model_calls:
+            yield f"{run.spent.calls} model calls are counted, not {tale.model_calls}"
         unfinished = [c.key for c in run.calls.values() if c.status is not CallStatus.SUCCEEDED]
         if unfinished:
             yield f"these calls have not succeeded: {unfinished}"
@@ -160,10 +172,11 @@ def ending(run: Run) -> Ending:
         steps={key: state.status.value for key, state in run.steps.items()},
         finding=run.answer.finding.value if run.answer else "",
         headline=run.answer.headline if run.answer else "",
+        model_calls=run.spent.calls,
     )
 
 
 def _of_effects(world: World) -> Iterator[str]:
     effects = world.effects()
-    if effects != EFFECTS:
-        yield f"what was really done is {effects}, and not {EFFECTS}"
+    if tuple(effects) != world.tale.effects:
+        yield f"what was really done is {effects}, and not {world.tale.effects}"

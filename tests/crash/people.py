@@ -56,15 +56,20 @@ class People:
             self._ask("POST", f"/api/approvals/{approval['id']}", body)
 
     def say_what_happened(self, run: Run) -> None:
-        """Answer the questions of a run by looking at the effects."""
+        """Answer the questions of a run: about calls by looking at the effects."""
         for question in run.questions.values():
             if question.answer is not None or question.is_cancelled:
                 continue
-            action = question.call_key.split("/")[0]
-            answer = "done" if action in self.world.effects() else "retry"
+            call = run.calls.get(question.call_key)
+            if call is None:
+                answer = question.options[0]
+            else:
+                action = call.tool.removeprefix("service.")
+                answer = "done" if action in self.world.effects() else "retry"
             body = {"answer": answer, "run_id": run.id}
             self._ask("POST", f"/api/questions/{question.id}", body)
-            self.answers.append(answer)
+            if call is not None:
+                self.answers.append(answer)
 
     def _deliver(self, status: str) -> None:
         alert = {

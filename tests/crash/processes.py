@@ -60,15 +60,16 @@ def fork_bot(world: World, catalogue: Catalogue, redis_url: str, killer: Killer)
 
     def live() -> None:
         killer.arm()
-        process = BotProcess(world.settings, ENVIRON, redis_url, catalogue)
+        aliases = frozenset(catalogue.models.models)
+        process = BotProcess(world.settings, ENVIRON, redis_url, catalogue, aliases=aliases)
         asyncio.run(process.serve())
 
-    return _fork(live, world.log_file)
+    return fork(live, world.log_file)
 
 
 def fork_workers(world: World, catalogue: Catalogue, redis_url: str, killer: Killer) -> Child:
     """Start the worker parent; the killer gets its first worker, and spares the others."""
-    process = WorkerProcess(world.settings, catalogue, redis_url)
+    process = WorkerProcess(world.settings, catalogue, redis_url, models=catalogue.models)
 
     async def serve(name: str) -> None:
         if name.endswith(FIRST):
@@ -78,10 +79,11 @@ def fork_workers(world: World, catalogue: Catalogue, redis_url: str, killer: Kil
     def live() -> None:
         run_parent(world.settings.workers, serve, on_death=process.bury)
 
-    return _fork(live, world.log_file)
+    return fork(live, world.log_file)
 
 
-def _fork(live: Callable[[], None], log: Path) -> Child:
+def fork(live: Callable[[], None], log: Path) -> Child:
+    """Start a process that does this and ends with ours; what it says goes to the log."""
     parent = os.getpid()
     pid = os.fork()
     if pid:

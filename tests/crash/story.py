@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,10 @@ from jobs.embedded import EmbeddedRedis
 from jobs.redis_client import connect_sync
 from tests.crash.judge import Ending, Evidence, ending
 from tests.crash.killing import Killer
+from tests.crash.model import Bill, ModelProcess, model_process
 from tests.crash.people import NoAnswerError, People
 from tests.crash.processes import NOBODY, Child, fork_bot, fork_workers
+from tests.crash.tales import Tale
 from tests.crash.world import World, begin, build
 
 Victim = Literal["worker", "bot"]
@@ -63,6 +65,7 @@ class Told:
     label: str
     """The write at which it died."""
     answers: tuple[str, ...]
+    bill: Bill
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class Stage:
     catalogue: Catalogue
     redis_url: str
     client: redis.Redis
+    model: ModelProcess | None = None
 
     def tell(self, point: Point | None, expected: Ending | None, victim: Victim) -> Told:
         """Let one story happen from the beginning, and return what is wrong in the end.
@@ -81,6 +85,8 @@ class Stage:
         """
         self.client.flushall()
         begin(self.world)
+        if self.model is not None:
+            self.model.forget()
         killer = Killer(point.write, point.is_after) if point else Killer(0, is_after=False)
         cast = _Cast(self, killer, victim)
         began = time.monotonic()
@@ -89,16 +95,27 @@ class Stage:
             runs = Evidence(self.client).runs()
         finally:
             cast.leave()
+        bill = self.model.bill() if self.model is not None else Bill()
         return Told(
             point=point,
-            problems=tuple(problems),
+            problems=(*problems, *self._of_bill(bill, point)),
             ending=ending(runs[0]) if len(runs) == 1 else None,
             seconds=time.monotonic() - began,
             writes=killer.tally.writes,
             is_killed=killer.tally.is_killed,
             label=killer.tally.label,
             answers=tuple(cast.people.answers),
+            bill=bill,
         )
+
+    def _of_bill(self, bill: Bill, point: Point | None) -> Iterator[str]:
+        for name in bill.paid_twice:
+            yield f"a finished model call was made again: {name}"
+        excused = self.world.tale.at_work if point and point.victim == "worker" else 0
+        if len(bill.cut_off) > excused:
+            yield f"{len(bill.cut_off)} replies were not kept, and at most {excused} can be lost"
+        for sentence in bill.refused:
+            yield f"the model refused a request: {sentence}"
 
     def _play(self, cast: _Cast, expected: Ending | None) -> list[str]:
         evidence = Evidence(self.client)
@@ -160,12 +177,15 @@ class _Cast:
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
-    """Build a world and start its Redis."""
-    world = build(folder)
-    with EmbeddedRedis(folder / "redis") as server:
+def stage(folder: Path, tale: Tale) -> Iterator[Stage]:
+    """Build a world, and start its Redis and its model."""
+    world = build(folder, tale)
+    catalogue = read_catalogue(world.settings)
+    with ExitStack() as stack:
+        server = stack.enter_context(EmbeddedRedis(folder / "redis"))
+        model = None
+        if tale.model_calls:
+            model = stack.enter_context(model_process(world, server.url))
         client = connect_sync(server.url, max_connections=1)
-        try:
-            yield Stage(world, read_catalogue(world.settings), server.url, client)
-        finally:
-            client.close()
+        stack.callback(client.close)
+        yield Stage(world, catalogue, server.url, client, model)

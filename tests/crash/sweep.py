@@ -1,7 +1,9 @@
 """The crash-point sweep: kill the worker, then the bot, at every write, and compare the endings.
 
-`python -m tests.crash.sweep` tries every point; `--short` a spread of them. The last line is
-`points tried: N, violations: M`; the exit code is 1 when there is a violation.
+`python -m tests.crash.sweep` tries every point of both tales, the one with runbooks and the one
+with models; `--short` a spread of them. The last line is `points tried: N, model calls: C, paid
+twice: T, violations: M`; the exit code is 1 when there is a violation. With `--broken` a fault is
+built in that has to be found.
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, get_args
 
+from agents.models import lite
+from tests.crash.breaking import FAULTS, build_in
 from tests.crash.judge import Ending
 from tests.crash.story import Point, Told, Victim, stage
+from tests.crash.tales import NAMES, TALES, Tale
 
 LANES = 2
 """Stories told at the same time; each has a Redis of its own."""
-SHORT_POINTS = 12
-"""Of each victim."""
+SHORT_POINTS = 10
+"""Of each victim of each tale."""
 BEYOND = 1_000
 """Nobody writes this often: the sweep goes on until a point is not reached any more."""
 UNDISTURBED = 2
@@ -40,12 +45,18 @@ class Score:
     tried: int = 0
     not_reached: int = 0
     violations: int = 0
+    model_calls: int = 0
+    paid_twice: int = 0
+    cut_off: int = 0
     slowest: list[tuple[float, str]] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
 
     def count(self, told: Told) -> None:
         """Count a story, and print what is wrong with it."""
         self.answers += told.answers
+        self.model_calls += told.bill.calls
+        self.paid_twice += len(told.bill.paid_twice)
+        self.cut_off += len(told.bill.cut_off)
         if told.is_killed:
             self.tried += 1
             self.slowest.append((told.seconds, f"{told.point} ({told.label})"))
@@ -60,12 +71,17 @@ def main(argv: Sequence[str]) -> int:
     """Run the sweep; returns the exit code."""
     options = _options(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
+    if options.fault:
+        build_in(options.fault)
+    if any(tale.model_calls for tale in options.tales):
+        lite.warm()  # Once: all processes of all stories are forked from this one.
     began = time.monotonic()
     score = Score()
     with tempfile.TemporaryDirectory(prefix="muster-crash-") as folder:
         home = Path(folder)
-        for victim in options.victims:
-            _sweep(victim, options, home, score)
+        for tale in options.tales:
+            for victim in options.victims:
+                _sweep(tale, victim, options, home, score)
     score.slowest.sort(reverse=True)
     for seconds, what in score.slowest[: options.slowest]:
         say(f"slow: {seconds:.1f} s, {what}")
@@ -74,7 +90,12 @@ def main(argv: Sequence[str]) -> int:
     if score.not_reached:
         say(f"points not reached, because the processes had less to write: {score.not_reached}")
     say(f"took {time.monotonic() - began:.0f} s")
-    say(f"points tried: {score.tried}, violations: {score.violations}")
+    if score.cut_off:
+        say(f"calls repeated because their reply died with the worker: {score.cut_off}")
+    say(
+        f"points tried: {score.tried}, model calls: {score.model_calls}, "
+        f"paid twice: {score.paid_twice}, violations: {score.violations}"
+    )
     return 1 if score.violations or not score.tried else 0
 
 
@@ -82,52 +103,61 @@ def main(argv: Sequence[str]) -> int:
 class Options:
     """What to try."""
 
+    tales: tuple[Tale, ...]
     victims: tuple[Victim, ...]
     is_short: bool
     lanes: int
     slowest: int
     points: tuple[int, ...]
     log: Path | None
+    fault: str
 
 
 def _options(argv: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.sweep", description=__doc__)
     victims: tuple[Victim, ...] = get_args(Victim)
+    parser.add_argument("--tale", choices=NAMES, help="only this one")
     parser.add_argument("--victim", choices=victims, help="only this one")
     parser.add_argument("--short", action="store_true", help="a spread of the points")
     parser.add_argument("--lanes", type=int, default=LANES, help="stories at the same time")
     parser.add_argument("--slowest", type=int, default=3, help="how many slow points to name")
     parser.add_argument("--points", type=int, nargs="*", default=(), help="only these writes")
     parser.add_argument("--log", type=Path, help="keep the processes' log of bad stories here")
+    parser.add_argument("--broken", choices=tuple(FAULTS), default="", help="build in a fault")
     given = parser.parse_args(argv)
     return Options(
+        tales=tuple(TALES[name] for name in ([given.tale] if given.tale else NAMES)),
         victims=(given.victim,) if given.victim else victims,
         is_short=given.short,
         lanes=given.lanes,
         slowest=given.slowest,
         points=tuple(given.points),
         log=given.log,
+        fault=given.broken,
     )
 
 
-def _sweep(victim: Victim, options: Options, home: Path, score: Score) -> None:
-    """Try the points of one victim."""
-    with stage(home / f"{victim}-0") as here:
+def _sweep(tale: Tale, victim: Victim, options: Options, home: Path, score: Score) -> None:
+    """Try the points of one victim of one tale."""
+    with stage(home / f"{tale.name[0]}-{victim}-0", tale) as here:
         calm = [here.tell(None, None, victim) for _ in range(UNDISTURBED)]
         expected = calm[0].ending
         for told in calm:
             for problem in told.problems:
-                sys.exit(f"the undisturbed {victim} story went wrong: {problem}")
+                sys.exit(f"the undisturbed {tale.name} tale went wrong: {problem}")
         if expected is None:
-            sys.exit(f"the undisturbed {victim} story has no run")
+            sys.exit(f"the undisturbed {tale.name} tale has no run")
         writes = max(told.writes for told in calm)
-        say(f"{victim}: {writes} writes in an undisturbed story of {calm[-1].seconds:.1f} s")
+        say(
+            f"{tale.name}, {victim}: {writes} writes and {calm[-1].bill.calls} model calls in an "
+            f"undisturbed tale of {calm[-1].seconds:.1f} s"
+        )
         numbers = options.points or range(1, writes + 1)
         points = [Point(victim, n, is_after) for n in numbers for is_after in (False, True)]
         if options.is_short:
             points = _spread(points, SHORT_POINTS)
         enough = mmap.mmap(-1, 1)
-        for told in _tell_all(points, expected, options, home, enough):
+        for told in _tell_all(tale, points, expected, options, home, enough):
             score.count(told)
             if score.violations >= ENOUGH:
                 enough[0] = 1
@@ -152,11 +182,16 @@ def _spread(points: Sequence[Point], count: int) -> list[Point]:
 
 
 def _tell_all(
-    points: Sequence[Point], expected: Ending, options: Options, home: Path, enough: mmap.mmap
+    tale: Tale,
+    points: Sequence[Point],
+    expected: Ending,
+    options: Options,
+    home: Path,
+    enough: mmap.mmap,
 ) -> Iterator[Told]:
     """Tell the stories in several processes, since each forks and waits for its children."""
     lanes = [
-        _lane(points[n :: options.lanes], expected, options, home, enough, n)
+        _lane(tale, points[n :: options.lanes], expected, options, home, enough, n)
         for n in range(options.lanes)
     ]
     alive = {pid for pid, _ in lanes}
@@ -180,6 +215,7 @@ def _tell_all(
 
 
 def _lane(
+    tale: Tale,
     points: Sequence[Point],
     expected: Ending,
     options: Options,
@@ -201,7 +237,7 @@ def _lane(
         os.close(readable)
         with os.fdopen(writable, "wb") as output:
             victim = points[0].victim if points else "bot"
-            with stage(home / f"{victim}-lane{number}") as here:
+            with stage(home / f"{tale.name[0]}-{victim}-lane{number}", tale) as here:
                 for point in points:
                     if enough[0]:
                         break
@@ -209,7 +245,7 @@ def _lane(
                     told = here.tell(point, expected, victim)
                     if told.problems and options.log is not None:
                         text = here.world.log_file.read_text()
-                        name = str(point).replace(" ", "-")
+                        name = f"{tale.name}-{point}".replace(" ", "-")
                         options.log.mkdir(parents=True, exist_ok=True)
                         (options.log / f"{name}.log").write_text(text)
                     pickle.dump(told, output)

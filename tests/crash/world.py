@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from config.settings import Settings
+from tests.crash.tales import RUNBOOK, TALES, Tale
 
 HERE = Path(__file__).resolve().parent
 SERVICE = "shop"
@@ -28,6 +29,9 @@ class World:
 
     folder: Path
     port: int
+    tale: Tale = TALES[RUNBOOK]
+    model_port: int = 0
+    """Where the model of this world answers, if it has one."""
 
     @property
     def url(self) -> str:
@@ -63,13 +67,13 @@ class World:
         return [line.split()[0] for line in self.effects_file.read_text().splitlines()]
 
 
-def build(folder: Path, *, effect_s: float = 0.0) -> World:
+def build(folder: Path, tale: Tale = TALES[RUNBOOK], *, effect_s: float = 0.0) -> World:
     """Write the catalogue and the service's log; `effect_s` makes every command slow."""
-    world = World(folder, free_port())
+    world = World(folder, free_port(), tale, free_port() if tale.model_calls else 0)
     config = world.settings.config_dir
     assert config is not None
     folder.mkdir(exist_ok=True)
-    shutil.copytree(HERE / "catalogue", config)
+    shutil.copytree(HERE / tale.catalogue, config)
     (config / "services.yaml").write_text(yaml.safe_dump(_services(world, effect_s)))
     person = {
         "name": "Alice",
@@ -77,6 +81,8 @@ def build(folder: Path, *, effect_s: float = 0.0) -> World:
         "token_sha256": hashlib.sha256(TOKEN.encode()).hexdigest(),
     }
     (config / "people.yaml").write_text(yaml.safe_dump({"people": {"alice": person}}))
+    if tale.model_calls:
+        (config / "models.yaml").write_text(yaml.safe_dump(_models(world)))
     world.settings.state_dir.mkdir(mode=0o700)
     begin(world)
     return world
@@ -94,6 +100,11 @@ def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _models(world: World) -> dict[str, object]:
+    base_url = f"http://127.0.0.1:{world.model_port}/v1"
+    return {"models": {"smart": [{"model": "openai/test-model", "base_url": base_url}]}}
 
 
 def _services(world: World, effect_s: float) -> dict[str, object]:
