@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from agents.domain import Goal, Plan
 from bench.figures import Figure, at_least, at_most, percentile
 from bench.graph import CRITICAL_PATH_S, goal, twelve_steps
 from bench.proc import cpu_s, tree
@@ -34,7 +35,7 @@ async def measure() -> list[Figure]:
             ratios.append(wall_s / CRITICAL_PATH_S)
             waits += await start_waits_ms(rig, run_ids)
         await run_all(rig, AT_ONCE)
-        bursts = [await _burst(rig) for _ in range(BURSTS)]
+        bursts = [await burst(rig) for _ in range(BURSTS)]
     rates, worker_ms, redis_ms, burst_waits = zip(*bursts, strict=True)
     return [
         Figure("run_overhead", statistics.median(ratios), "wall/critical", at_most(1.05)),
@@ -54,20 +55,24 @@ async def measure() -> list[Figure]:
     ]
 
 
-async def run_all(rig: Engine, count: int) -> tuple[float, list[str]]:
+async def run_all(
+    rig: Engine, count: int, plan: Plan | None = None, wanted: Goal | None = None
+) -> tuple[float, list[str]]:
     """Start so many runs at once; return how long all of them took, and their ids."""
     run_ids = [f"bench-{uuid.uuid4().hex[:16]}" for _ in range(count)]
-    plan = twelve_steps()
+    plan, wanted = plan or twelve_steps(), wanted or goal()
     cursor = await _feed_end(rig)
     began = time.perf_counter()
     ending = asyncio.create_task(_all_over(rig, cursor, run_ids))
-    await asyncio.gather(*(rig.runs.start(run_id, goal(), plan) for run_id in run_ids))
+    await asyncio.gather(*(rig.runs.start(run_id, wanted, plan) for run_id in run_ids))
     async with asyncio.timeout(RUN_S):
         await ending
     wall_s = time.perf_counter() - began
     for run_id in run_ids:
-        if (status := (await rig.runs.get(run_id)).status) is not Status.SUCCEEDED:
-            raise BenchError(f"{run_id} {status}: look at its events")
+        run = await rig.runs.get(run_id)
+        if run.status is not Status.SUCCEEDED:
+            errors = {step_id: state.error for step_id, state in run.steps.items() if state.error}
+            raise BenchError(f"{run_id} {run.status}: {errors}")
     return wall_s, run_ids
 
 
@@ -85,11 +90,11 @@ async def start_waits_ms(rig: Engine, run_ids: Iterable[str]) -> list[float]:
     return waits
 
 
-async def _burst(rig: Engine) -> tuple[float, float, float, list[float]]:
+async def burst(rig: Engine, plan: Plan | None = None) -> tuple[float, float, float, list[float]]:
     """Return runs/s, CPU ms per run of the workers and of Redis, and the steps' waits."""
     workers = [pid for parent in rig.parent_pids for pid in tree(parent)]
     before = cpu_s(workers), cpu_s([rig.redis_pid])
-    wall_s, run_ids = await run_all(rig, AT_ONCE)
+    wall_s, run_ids = await run_all(rig, AT_ONCE, plan)
     worker_s, redis_s = cpu_s(workers) - before[0], cpu_s([rig.redis_pid]) - before[1]
     waits = await start_waits_ms(rig, run_ids)
     per_run = 1_000 / AT_ONCE

@@ -67,8 +67,11 @@ def environ(folder: Path, **settings: str) -> dict[str, str]:
 class Engine:
     """An embedded Redis that syncs every write, and worker parents on it; no bot."""
 
-    def __init__(self, folder: Path, server: EmbeddedRedis) -> None:
+    def __init__(
+        self, folder: Path, server: EmbeddedRedis, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._folder = folder
+        self._settings = settings or {}
         self._server = server
         self._parents: list[subprocess.Popen[bytes]] = []
         self.client: aioredis.Redis = connect(server.url)
@@ -94,6 +97,7 @@ class Engine:
             MUSTER_WORKERS=str(workers),
             MUSTER_SLOTS=str(slots),
             MUSTER_DRAIN_S="1",
+            **self._settings,
         )
         log = self._folder / "workers.log"
         parent = _start(("-m", "bench.worker"), env, log)
@@ -125,10 +129,12 @@ class Engine:
 
 
 @asynccontextmanager
-async def engine() -> AsyncIterator[Engine]:
-    """Give an engine without workers yet."""
+async def engine(config: Mapping[str, str] | None = None, **settings: str) -> AsyncIterator[Engine]:
+    """Give an engine without workers yet; they will have this catalogue and these settings."""
     with state_dir() as folder, EmbeddedRedis(folder) as server:
-        rig = Engine(folder, server)
+        if config:
+            settings["MUSTER_CONFIG_DIR"] = str(_write(config, folder))
+        rig = Engine(folder, server, settings)
         try:
             yield rig
         finally:
@@ -153,15 +159,10 @@ class UpStack:
 async def muster_up(config: Mapping[str, str] | None = None) -> AsyncIterator[UpStack]:
     """Run `muster up` with these YAML files as its catalogue, from ready until stopped."""
     with state_dir() as folder:
-        config_dir = folder / "config"
-        for name, text in (config or {}).items():
-            path = config_dir / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
         port = _free_port()
         env = environ(folder, MUSTER_PORT=str(port))
         if config:
-            env["MUSTER_CONFIG_DIR"] = str(config_dir)
+            env["MUSTER_CONFIG_DIR"] = str(_write(config, folder))
         began = time.perf_counter()
         process = _start(("-m", "bot", "up"), env, folder / "up.log")
         try:
@@ -173,7 +174,9 @@ async def muster_up(config: Mapping[str, str] | None = None) -> AsyncIterator[Up
             await asyncio.to_thread(_stop, process)
 
 
-def _start(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def _start(
+    arguments: Sequence[str], env: Mapping[str, str], log: Path, *, is_piped: bool = False
+) -> subprocess.Popen[bytes]:
     """Start a Python program that ends with this process."""
     bench = os.getpid()
     with log.open("ab") as output:
@@ -181,11 +184,37 @@ def _start(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> subpr
             (sys.executable, *arguments),
             cwd=ROOT,
             env=env,
-            stdout=output,
+            stdout=subprocess.PIPE if is_piped else output,
             stderr=output,
             start_new_session=True,
             preexec_fn=lambda: die_with(bench),
         )
+
+
+def _write(config: Mapping[str, str], folder: Path) -> Path:
+    """Write the files of a catalogue, and return their folder."""
+    config_dir = folder / "config"
+    for name, text in config.items():
+        path = config_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return config_dir
+
+
+@contextmanager
+def program(arguments: Sequence[str]) -> Iterator[str]:
+    """Run a Python program that says where it is in its first line; give that line."""
+    with state_dir() as folder:
+        process = _start(arguments, environ(folder), folder / "program.log", is_piped=True)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().decode().strip()
+            if not line:
+                log = _tail(folder / "program.log")
+                raise BenchError(f"{' '.join(arguments)} did not start:\n{log}")
+            yield line
+        finally:
+            _stop(process)
 
 
 def _tail(log: Path) -> str:

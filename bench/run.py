@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import alerts_bench, console, idle, overhead, recovery, worker_bench
+from bench import alerts_bench, console, idle, models, overhead, recovery, worker_bench
 from bench.figures import LATEST, Figure, save, table
 
 Measure = Callable[[], Awaitable[list[Figure]]]
@@ -27,6 +27,7 @@ async def _help() -> list[Figure]:
 PARTS: Mapping[str, Measure] = {
     "help": _help,
     "overhead": overhead.measure,
+    "models": models.measure,
     "recovery": recovery.measure,
     "console": console.measure,
     "idle": idle.measure,
