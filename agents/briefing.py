@@ -64,6 +64,8 @@ def _step_text(briefing: Briefing) -> str:
         unix=round(briefing.now),
         services=dict(list(briefing.services.items())[:MAX_SERVICES]),
         memory=memory,
+        last_error=fence(memory.last_error, nonce),
+        because=fence(memory.handed_because, nonce),
         conversation=fence(memory.conversation, nonce) if memory.conversation else "",
         findings=fence(render("memory", memory=memory), nonce) if _remembers(memory) else "",
     )

@@ -7,7 +7,7 @@ Expressions come from files that people review, and from plans that models write
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -66,6 +66,17 @@ def fill(value: JsonValue, variables: Mapping[str, Any]) -> JsonValue:
     return value
 
 
+def fill_marked(text: str, variables: Mapping[str, Any], mark: Callable[[str, str], str]) -> str:
+    """Return the text with its expressions replaced by what `mark` makes of each and its text."""
+    filled = [
+        mark(part.source, to_text(evaluate(part.source, variables)))
+        if isinstance(part, _Hole)
+        else part
+        for part in _parts(text)
+    ]
+    return _joined(text, filled)
+
+
 def references(value: JsonValue) -> set[tuple[str, ...]]:
     """Return the attribute paths that the expressions in a value read, such as (steps, a, x)."""
     found: set[tuple[str, ...]] = set()
@@ -117,6 +128,10 @@ def _fill_text(text: str, variables: Mapping[str, Any]) -> JsonValue:
         to_text(evaluate(part.source, variables)) if isinstance(part, _Hole) else part
         for part in parts
     ]
+    return _joined(text, filled)
+
+
+def _joined(text: str, filled: list[str]) -> str:
     if sum(map(len, filled)) > MAX_TEXT_CHARS:
         raise ExpressionError(text, f"the text grows beyond {MAX_TEXT_CHARS} characters")
     return "".join(filled)

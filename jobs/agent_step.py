@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -36,7 +36,7 @@ from jobs import commands as c
 from jobs.asking import ANSWER_WITHIN_S, Denied, Suspended, why_not
 from jobs.calling import OutOfTime, own_key
 from jobs.commands import Refusal, Refused
-from jobs.filling import MAX_OUTPUT_BYTES, StepError
+from jobs.filling import MAX_OUTPUT_BYTES, StepError, instruction_of
 from jobs.gathering import Gathered, gathered
 from jobs.journal import leg_of
 from jobs.patience import patiently
@@ -152,7 +152,7 @@ def _review(bench: Workbench) -> Review | None:
         alias=(reviewer.model if has_model else bench.agent.model) or "",
         retries=spec.retries,
         title=bench.step.title,
-        instruction=bench.step.instruction,
+        instruction=instruction_of(bench.run, bench.step.id),
         team=tuple(
             name for name in team if name in bench.agents and not bench.agents[name].supervises
         ),
@@ -169,7 +169,7 @@ async def _opening(
         messages = opening(
             Briefing(
                 agent=bench.agent,
-                step=bench.step,
+                step=replace(bench.step, instruction=instruction_of(bench.run, bench.step.id)),
                 goal=bench.run.goal,
                 now=bench.clock(),
                 nonce=nonce_of(bench.run.id, bench.step.id),

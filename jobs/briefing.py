@@ -16,6 +16,7 @@ from agents.wording import one_line
 from config.specs import MAX_STEPS, AgentSpec, Verdict, WorkflowSpec
 from jobs import planning
 from jobs.asking import TRUSTED_ORIGINS
+from jobs.filling import instruction_of
 from jobs.gates import STEP_TOOL
 from jobs.patience import patiently
 from jobs.state import TERMINAL, Question, Run, Status, StepState
@@ -111,11 +112,13 @@ async def situation_of(
     is_top = not run.scope(run.step(step.id))
     subplan = run.steps[step.id].subplan
     evidence = await patiently(lambda: bench.runs.store.evidence(run.id))
+    is_goal_trusted = run.goal.origin in TRUSTED_ORIGINS or not is_top
+    told = instruction_of(run, step.id) if is_goal_trusted else step.instruction
     return Situation(
-        goal=step.instruction or run.goal.text,
+        goal=told or run.goal.text,
         requester=run.goal.requester_name if is_top else "the supervisor above you",
         nonce=nonce_of(run.id, step.id),
-        is_goal_trusted=run.goal.origin in TRUSTED_ORIGINS or not is_top,
+        is_goal_trusted=is_goal_trusted,
         facts=run.goal.facts if is_top and run.goal.facts else None,
         earlier=await _earlier(bench, run) if is_top else (),
         asked=tuple(

@@ -8,10 +8,14 @@ from typing import Any, cast
 
 from pydantic import JsonValue, TypeAdapter
 
+from agents.briefing import OUTSIDE
 from agents.domain import JsonObject, Step
+from agents.fencing import fence, nonce_of
 from agents.redact import redact_json
 from agents.tool import Tool, Toolbox
-from config.expressions import fill
+from config.expressions import fill, fill_marked, paths
+from jobs.state import Run
+from jobs.summary import variables
 
 MAX_OUTPUT_BYTES = 32_768
 JSON = TypeAdapter(JsonValue)
@@ -26,6 +30,23 @@ def filled(step: Step, known: Mapping[str, Any]) -> Step:
     inputs = cast(JsonObject, fill(dict(step.inputs), known))
     instruction = fill(step.instruction, known)
     return replace(step, inputs=inputs, instruction=str(instruction or ""))
+
+
+def instruction_of(run: Run, step_id: str) -> str:
+    """Return a step's instruction as a model reads it, with what others wrote behind a fence.
+
+    It may quote what other steps found, or what came with a goal from outside.
+    """
+    step = run.step(step_id)
+    nonce, is_from_outside = nonce_of(run.id, step_id), run.goal.origin in OUTSIDE
+
+    def mark(expression: str, text: str) -> str:
+        is_ours = all(path[0] == "goal" and not is_from_outside for path in paths(expression))
+        return text if is_ours or not text.strip() else f"\n{fence(text, nonce)}\n"
+
+    if "{{" not in step.instruction:
+        return step.instruction
+    return fill_marked(step.instruction, variables(run, step), mark)
 
 
 def given(inputs: JsonObject) -> JsonObject:

@@ -64,5 +64,5 @@ async def gathered(bench: Workbench) -> Gathered:
 
 def _shown(outcome: CallOutcome, nonce: str) -> str:
     if outcome.error:
-        return f"It failed: {outcome.error}"
+        return f"It failed:\n{fence(outcome.error, nonce)}"
     return fence(excerpt(outcome.text, outcome.evidence_id), nonce)

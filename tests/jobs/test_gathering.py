@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from agents.fencing import nonce_of, opening_mark
 from agents.models.port import ModelReply, ModelRequest
 from agents.models.scripted import ScriptedModel, say
 from agents.tool import ToolContext, ToolFailed
@@ -87,5 +88,5 @@ async def test_what_failed_or_was_denied_is_told() -> None:
 
     assert run.steps["s"].status is Status.SUCCEEDED
     told = first_request(house)
-    assert "It failed: the disk is full" in told
+    assert f"It failed:\n{opening_mark(nonce_of(RUN_ID, 's'))}\nthe disk is full" in told
     assert "sure" in told
