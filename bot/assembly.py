@@ -39,6 +39,7 @@ from bot.platforms.console.redis_store import RedisConsoleStore
 from bot.platforms.port import Platform
 from bot.platforms.slack import assembly as slack
 from bot.platforms.slack.check import setting_problems as slack_problems
+from bot.platforms.slack.health import RedisTroubleStore
 from bot.present import Presenter
 from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
@@ -54,6 +55,7 @@ from jobs.observe import configure_logging, configure_sentry
 from jobs.redis_client import connect
 from jobs.redis_store import RedisStore
 from jobs.service import Runs
+from jobs.store import StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -276,16 +278,20 @@ class BotProcess:
 
 
 async def readiness(client: aioredis.Redis) -> Readiness:
-    """Look whether Redis answers and a worker is alive."""
+    """Look whether Redis answers and a worker is alive; say where Slack refuses the bot."""
     checks: dict[str, str] = {}
     try:
         async with asyncio.timeout(PING_S):
             await client.ping()
             checks["redis"] = "ok"
             workers = await live_workers(client)
-    except (aioredis.RedisError, OSError, TimeoutError) as error:
+            troubles = await RedisTroubleStore(client).all()
+    except (aioredis.RedisError, StoreUnavailableError, OSError, TimeoutError) as error:
         return Readiness(False, {**checks, "redis": f"cannot be reached: {error}"})
     checks["workers"] = f"{len(workers)} alive" if workers else "none alive: start muster worker"
+    if troubles:
+        where = ", ".join(f"{trouble.code} in {trouble.where}" for trouble in troubles)
+        checks["slack"] = f"{where}: see the channel slack in the console"
     return Readiness(bool(workers), checks)
 
 

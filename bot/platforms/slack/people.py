@@ -132,7 +132,7 @@ class SlackPeople:
     ) -> None:
         self._clients = clients
         self._listed = {
-            slack_id: name for name, spec in (people or {}).items() for slack_id in slack_ids(spec)
+            slack_id: name for name, spec in (people or {}).items() for slack_id in spec.slack
         }
         self._people = dict(people or {})
         self._users: _Kept[Mapping[str, Any]] = _Kept(clock)
@@ -212,11 +212,6 @@ class SlackPeople:
             log.warning("slack_user_groups_unknown", team=team, reason=refused.code)
             return Groups()
         return read_groups(answer)
-
-
-def slack_ids(spec: PersonSpec) -> tuple[str, ...]:
-    """Return the Slack users that somebody in people.yaml is: `U…`, or `T…/U…`."""
-    return tuple(getattr(spec, "slack", ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import redis.asyncio as aioredis
 
+from bot.assembly import readiness
 from bot.platforms.memory import MemoryPlatform
 from bot.platforms.port import PlatformError
 from bot.platforms.slack.errors import SlackRefusedError
@@ -154,3 +155,13 @@ def test_places_of_troubles() -> None:
     assert ARCHIVED.place == HERE
     assert not ARCHIVED.is_of_team
     assert REVOKED.is_of_team
+
+
+async def test_readiness_says_where_slack_refuses(redis_client: aioredis.Redis) -> None:
+    """What does not work can be seen from outside, while the process stays ready or not."""
+    await RedisTroubleStore(redis_client).add(ARCHIVED)
+
+    checks = (await readiness(redis_client)).checks
+
+    assert checks["redis"] == "ok"
+    assert checks["slack"].startswith("is_archived in T1/C1")
