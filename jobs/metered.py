@@ -104,6 +104,9 @@ class MeteredModel:
         except ModelError as error:
             usage = usage_of(error)
             raise
+        except StoreUnavailableError:
+            usage = NO_USAGE  # It was needed before the call, which was not made.
+            raise
         finally:
             await self._settle(reservation, usage)
         return reply

@@ -102,6 +102,20 @@ async def test_budget_is_checked_before_the_call() -> None:
     assert (caught.value.scope, caught.value.limit) == (Scope.RUN, "$0.15")
 
 
+async def test_call_that_was_not_made_costs_nothing() -> None:
+    """The store is needed before a call: when it is away then, nothing was sent."""
+
+    async def away() -> ModelReply:
+        raise StoreUnavailableError("not now")
+
+    ledger = MemoryLedger(BUDGETS)
+
+    with pytest.raises(StoreUnavailableError):
+        await meter(OneModel(away), ledger).complete(REQUEST)
+
+    assert await spent(ledger) == Spent()
+
+
 async def test_unknown_price_counts_tokens() -> None:
     """Where nobody knows the price, tokens are held to their budget."""
     ledger = MemoryLedger(BudgetsSpec(run=BudgetSpec(usd=0.01, tokens=100)))
