@@ -50,13 +50,6 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 return 1
 """
-_AMEND = """
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return -1 end
-if tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or '0') > tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return 1
-"""
-GONE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +84,6 @@ class Inbox(Protocol):
     async def later(self, item: Item, due_at: float) -> None:
         """Put a taken item back, to be tried when it is due."""
 
-    async def amend(self, item: Item, now: float) -> bool | None:
-        """Change an item that nobody works on: True. False: somebody does. None: it is done."""
-
     async def count(self) -> int:
         """Return how many items are not done."""
 
@@ -105,6 +95,11 @@ class MemoryInbox:
         self._items: dict[str, Item] = {}
         self._due: dict[str, float] = {}
         self._seen: set[str] = set()
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of what is not done."""
+        return list(self._items)
 
     async def put(self, item: Item) -> bool:
         """See `Inbox.put`."""
@@ -135,15 +130,6 @@ class MemoryInbox:
         if item.key in self._items:
             self._items[item.key], self._due[item.key] = item, due_at
 
-    async def amend(self, item: Item, now: float) -> bool | None:
-        """See `Inbox.amend`."""
-        if item.key not in self._items:
-            return None
-        if self._due[item.key] > now:
-            return False
-        self._items[item.key] = item
-        return True
-
     async def count(self) -> int:
         """See `Inbox.count`."""
         return len(self._items)
@@ -156,7 +142,6 @@ class RedisInbox:
         self._client: Any = client
         self._put: Any = client.register_script(_PUT)
         self._take: Any = client.register_script(_TAKE)
-        self._amend: Any = client.register_script(_AMEND)
         self._later: Any = client.register_script(_LATER)
 
     @reaching
@@ -192,12 +177,6 @@ class RedisInbox:
     async def later(self, item: Item, due_at: float) -> None:
         """See `Inbox.later`."""
         await self._later(keys=[ITEMS, DUE], args=[item.key, _dump(item), due_at])
-
-    @reaching
-    async def amend(self, item: Item, now: float) -> bool | None:
-        """See `Inbox.amend`."""
-        answer = await self._amend(keys=[ITEMS, DUE], args=[item.key, _dump(item), now])
-        return None if answer == GONE else bool(answer)
 
     @reaching
     async def count(self) -> int:

@@ -29,6 +29,8 @@ MAX_THREAD_MESSAGES: Final = 50
 MAX_THREAD_CHARS: Final = 8_000
 MAX_SAID_CHARS: Final = 1_000
 MAX_POINTED_CHARS: Final = 500
+STALE_S: Final = 5.0
+"""A message that waited longer than this is looked up again before it is acted on."""
 WHOLE: Final = "message"
 CUT_NOTE: Final = "… (the whole message is attached)"
 
@@ -52,6 +54,7 @@ class Messages:
         member = await reach.who(heard)
         if member is None:
             return
+        heard = await self._as_it_is_now(heard)
         fetched = await reach.attachments.fetch(heard.team, heard.files)
         text, fetched = shortened(self._text(heard), fetched, heard)
         around = await self._around(heard, thread) if not runs else []
@@ -96,7 +99,7 @@ class Messages:
                 await self.hear(replace(heard, kind=Kind.MENTION, key=key))
                 return
             run = next((one for one in runs if not one.is_over), None)
-        if run is None or not text:
+        if run is None or not text or text == run.goal.text:
             return
         if run.is_over:
             await reach.tell(heard, words.NOT_CHANGED)
@@ -150,6 +153,17 @@ class Messages:
             return
         await self._keep(fetched, run)
         await self._left_out(heard, fetched)
+
+    async def _as_it_is_now(self, heard: Heard) -> Heard:
+        """Return a message that had to wait as it reads by now: it may have been edited."""
+        if self._reach.clock() - heard.at < STALE_S or not heard.ts:
+            return heard
+        try:
+            found = await self._replies(heard, heard.root)
+        except SlackRefusedError:
+            return heard
+        message = next((one for one in found if one.get("ts") == heard.ts), None)
+        return heard if message is None else replace(heard, text=readable(message) or heard.text)
 
     def _text(self, heard: Heard) -> str:
         return words.plain(heard.text, heard.bot_user)
@@ -264,16 +278,17 @@ def facts_of(
 
 def thread_lines(around: Sequence[Mapping[str, Any]], but: str = "") -> list[JsonObject]:
     """Return what was said in a thread, oldest first: the first message and the newest ones."""
-    lines: list[JsonObject] = []
+    first: list[JsonObject] = []
+    newest: list[JsonObject] = []
     used = 0
     others = [one for one in around if one.get("ts") != but]
-    for one in [*others[:1], *reversed(others[1:])]:
+    for place, one in enumerate([*others[:1], *reversed(others[1:])]):
         text = words.plain(readable(one))[:MAX_SAID_CHARS]
         used += len(text)
-        if not text:
-            continue
         if used > MAX_THREAD_CHARS:
             break
-        author = str(one.get("user") or one.get("username") or "")
-        lines.append({"author": author, "at": float(one.get("ts") or 0), "text": text})
-    return lines[:1] + lines[:0:-1]
+        if text:
+            author = str(one.get("user") or one.get("username") or "")
+            line: JsonObject = {"author": author, "at": float(one.get("ts") or 0), "text": text}
+            (newest if place else first).append(line)
+    return first + newest[::-1]

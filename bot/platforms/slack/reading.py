@@ -56,7 +56,7 @@ def read(body: Json, emoji: str) -> Heard | None:
 
 def readable(message: Json) -> str:
     """Return the words of a message; those of monitoring bots often stand in attachments only."""
-    text = str(message.get("text") or "").strip()
+    text = _text(message, "text").strip()
     if not text:
         lines = [*_attachment_texts(message), *_block_texts(message.get("blocks"))]
         text = "\n".join(dict.fromkeys(line for line in lines if line.strip()))
@@ -71,8 +71,8 @@ def attached(message: Json) -> tuple[Attached, ...]:
         Attached(
             id=str(one.get("id", "")),
             name=str(one.get("name") or one.get("title") or "file"),
-            media_type=str(one.get("mimetype") or ""),
-            size=int(one.get("size") or 0),
+            media_type=_text(one, "mimetype"),
+            size=_number(one.get("size")),
             url=str(one.get("url_private_download") or one.get("url_private") or ""),
         )
         for one in found[:MAX_FILES_READ]
@@ -86,7 +86,7 @@ def message_key(team: str, channel: str, ts: str) -> str:
 
 def _event(body: Json, emoji: str) -> Heard | None:
     event: Json = body.get("event") or {}
-    team = str(body.get("team_id") or "")
+    team = _text(body, "team_id")
     key = f"e:{team}:{body.get('event_id', '')}"
     at = _seconds(event.get("event_ts")) or float(body.get("event_time") or 0)
     kind = event.get("type")
@@ -94,12 +94,12 @@ def _event(body: Json, emoji: str) -> Heard | None:
         return _message(body, event, team, key, at)
     if kind == "reaction_added":
         return _reaction(event, team, key, at, emoji)
-    user = str(event.get("user") or "")
+    user = _text(event, "user")
     if kind == "app_home_opened" and event.get("tab", "home") == "home":
         return Heard(key, Kind.HOME, team, user, at)
     if kind == "agent_session_stopped":
-        ts = str(event.get("thread_ts") or "")
-        channel = str(event.get("channel") or "")
+        ts = _text(event, "thread_ts")
+        channel = _text(event, "channel")
         return Heard(key, Kind.STOP, team, user, at, channel=channel, ts=ts, thread_ts=ts)
     if kind in REMOVED:
         has_bot = kind == "app_uninstalled" or bool((event.get("tokens") or {}).get("bot"))
@@ -111,10 +111,11 @@ def _message(body: Json, event: Json, team: str, key: str, at: float) -> Heard |
     bot_user = _bot_user(body)
     if event.get("subtype") == "message_changed":
         return _edit(event, team, key, at, bot_user)
-    if event.get("subtype") and event["subtype"] not in SUBTYPES:
+    subtype, user = _text(event, "subtype"), _text(event, "user")
+    if subtype and subtype not in SUBTYPES:
         return None
-    text = str(event.get("text") or "")
-    ts, thread_ts = str(event.get("ts") or ""), str(event.get("thread_ts") or "")
+    text = _text(event, "text")
+    ts, thread_ts = _text(event, "ts"), _text(event, "thread_ts")
     names_us = event.get("type") == "app_mention" or bot_user in _MENTION.findall(text)
     if event.get("channel_type") == "im":
         kind = Kind.DIRECT
@@ -125,14 +126,14 @@ def _message(body: Json, event: Json, team: str, key: str, at: float) -> Heard |
     else:
         return None
     is_bot = bool(event.get("bot_id") or event.get("bot_profile"))
-    if is_bot or event.get("user") in {bot_user, None, ""}:
+    if is_bot or user in {bot_user, ""}:
         return None
-    channel = str(event.get("channel") or "")
+    channel = _text(event, "channel")
     return Heard(
         message_key(team, channel, ts),
         kind,
         team,
-        str(event["user"]),
+        user,
         _seconds(ts) or at,
         user_team=_other(team, event.get("user_team") or event.get("source_team")),
         channel=channel,
@@ -147,15 +148,15 @@ def _message(body: Json, event: Json, team: str, key: str, at: float) -> Heard |
 def _edit(event: Json, team: str, key: str, at: float, bot_user: str) -> Heard | None:
     now: Json = event.get("message") or {}
     before: Json = event.get("previous_message") or {}
-    user = str(now.get("user") or "")
+    user = _text(now, "user")
     if now.get("bot_id") or not user or user == bot_user:
         return None
     if now.get("text") == before.get("text") or now.get("subtype") == "tombstone":
         return None  # Slack unfolded a link, or somebody replied.
-    text = str(now.get("text") or "")
+    text = _text(now, "text")
     is_direct = event.get("channel_type") == "im"
     named = _MENTION.findall(f"{text} {before.get('text') or ''}")
-    is_in_thread = now.get("thread_ts") not in {None, "", now.get("ts")}
+    is_in_thread = _text(now, "thread_ts") not in {"", _text(now, "ts")}
     if not (is_direct or is_in_thread or bot_user in named):
         return None
     return Heard(
@@ -165,9 +166,9 @@ def _edit(event: Json, team: str, key: str, at: float, bot_user: str) -> Heard |
         user,
         at,
         user_team=_other(team, now.get("user_team") or now.get("source_team")),
-        channel=str(event.get("channel") or ""),
-        ts=str(now.get("ts") or ""),
-        thread_ts=str(now.get("thread_ts") or ""),
+        channel=_text(event, "channel"),
+        ts=_text(now, "ts"),
+        thread_ts=_text(now, "thread_ts"),
         text=text[:SHOUTED_CHARS],
         files=attached(now),
         bot_user=bot_user,
@@ -178,40 +179,40 @@ def _edit(event: Json, team: str, key: str, at: float, bot_user: str) -> Heard |
 def _reaction(event: Json, team: str, key: str, at: float, emoji: str) -> Heard | None:
     item: Json = event.get("item") or {}
     # Skin tones follow the name: `+1::skin-tone-2`.
-    name = str(event.get("reaction") or "").partition("::")[0]
+    name = _text(event, "reaction").partition("::")[0]
     if name != emoji or item.get("type") != "message":
         return None
     return Heard(
         key,
         Kind.POINT,
         team,
-        str(event.get("user") or ""),
+        _text(event, "user"),
         at,
-        channel=str(item.get("channel") or ""),
-        ts=str(item.get("ts") or ""),
-        author=str(event.get("item_user") or ""),
+        channel=_text(item, "channel"),
+        ts=_text(item, "ts"),
+        author=_text(event, "item_user"),
     )
 
 
 def _command(body: Json) -> Heard:
-    team = str(body.get("team_id") or "")
+    team = _text(body, "team_id")
     return Heard(
         f"t:{body.get('trigger_id', '')}",
         Kind.COMMAND,
         team,
-        str(body.get("user_id") or ""),
-        channel=str(body.get("channel_id") or ""),
-        text=str(body.get("text") or "")[:SHOUTED_CHARS],
-        trigger_id=str(body.get("trigger_id") or ""),
-        response_url=str(body.get("response_url") or ""),
+        _text(body, "user_id"),
+        channel=_text(body, "channel_id"),
+        text=_text(body, "text")[:SHOUTED_CHARS],
+        trigger_id=_text(body, "trigger_id"),
+        response_url=_text(body, "response_url"),
     )
 
 
 def _shortcut(body: Json) -> Heard | None:
     team, user, user_team = _who(body)
-    trigger = str(body.get("trigger_id") or "")
+    trigger = _text(body, "trigger_id")
     if body.get("type") == "shortcut":
-        callback = str(body.get("callback_id") or "")
+        callback = _text(body, "callback_id")
         return Heard(
             f"t:{trigger}",
             Kind.COMPOSE,
@@ -230,12 +231,12 @@ def _shortcut(body: Json) -> Heard | None:
         user_team=user_team,
         channel=str((body.get("channel") or {}).get("id") or ""),
         ts=str(message.get("ts") or body.get("message_ts") or ""),
-        thread_ts=str(message.get("thread_ts") or ""),
+        thread_ts=_text(message, "thread_ts"),
         text=readable(message),
         files=attached(message),
-        callback_id=str(body.get("callback_id") or ""),
+        callback_id=_text(body, "callback_id"),
         trigger_id=trigger,
-        response_url=str(body.get("response_url") or ""),
+        response_url=_text(body, "response_url"),
         author=str(message.get("user") or message.get("username") or ""),
     )
 
@@ -246,7 +247,7 @@ def _click(body: Json) -> Heard | None:
     action: Json = actions[0]
     container: Json = body.get("container") or {}
     option: Json = action.get("selected_option") or {}
-    trigger = str(body.get("trigger_id") or "")
+    trigger = _text(body, "trigger_id")
     return Heard(
         f"t:{trigger}:{action.get('action_id', '')}",
         Kind.CLICK,
@@ -255,12 +256,12 @@ def _click(body: Json) -> Heard | None:
         _seconds(action.get("action_ts")),
         user_team=user_team,
         channel=str((body.get("channel") or {}).get("id") or container.get("channel_id") or ""),
-        ts=str(container.get("message_ts") or ""),
-        thread_ts=str(container.get("thread_ts") or ""),
-        action_id=str(action.get("action_id") or ""),
+        ts=_text(container, "message_ts"),
+        thread_ts=_text(container, "thread_ts"),
+        action_id=_text(action, "action_id"),
         value=str(action.get("value") or option.get("value") or ""),
         trigger_id=trigger,
-        response_url=str(body.get("response_url") or ""),
+        response_url=_text(body, "response_url"),
         is_in_view=container.get("type") == "view" or "view" in body,
     )
 
@@ -268,7 +269,7 @@ def _click(body: Json) -> Heard | None:
 def _submission(body: Json) -> Heard | None:
     team, user, user_team = _who(body)
     view: Json = body.get("view") or {}
-    trigger = str(body.get("trigger_id") or "")
+    trigger = _text(body, "trigger_id")
     state = view.get("state")
     return Heard(
         f"t:{trigger}:{view.get('id', '')}",
@@ -276,8 +277,8 @@ def _submission(body: Json) -> Heard | None:
         team,
         user,
         user_team=user_team,
-        callback_id=str(view.get("callback_id") or ""),
-        value=str(view.get("private_metadata") or ""),
+        callback_id=_text(view, "callback_id"),
+        value=_text(view, "private_metadata"),
         state=dict(state) if isinstance(state, dict) else {},
         trigger_id=trigger,
         is_in_view=True,
@@ -288,7 +289,7 @@ def _who(body: Json) -> tuple[str, str, str]:
     """Return the workspace, the person, and their own workspace when that is another."""
     user: Json = body.get("user") or {}
     team = str((body.get("team") or {}).get("id") or user.get("team_id") or "")
-    return team, str(user.get("id") or ""), _other(team, user.get("team_id"))
+    return team, _text(user, "id"), _other(team, user.get("team_id"))
 
 
 def _other(team: str, theirs: object) -> str:
@@ -303,6 +304,15 @@ def _bot_user(body: Json) -> str:
     return ""
 
 
+def _text(node: Json, name: str) -> str:
+    value = node.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
 def _seconds(stamp: object) -> float:
     try:
         return float(str(stamp)) if stamp else 0.0
@@ -315,7 +325,7 @@ def _attachment_texts(message: Json) -> Iterator[str]:
     for one in attachments if isinstance(attachments, list) else ():
         if isinstance(one, dict):
             texts = [str(one.get(name) or "") for name in ("pretext", "title", "text")]
-            yield from texts if any(texts) else [str(one.get("fallback") or "")]
+            yield from texts if any(texts) else [_text(one, "fallback")]
 
 
 def _block_texts(node: Any) -> Iterator[str]:

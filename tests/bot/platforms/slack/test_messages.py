@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agents.domain import Origin
-from bot.platforms.slack import words
+from bot.platforms.slack import messages, words
+from bot.platforms.slack.inbox import MemoryInbox
 from tests.bot.platforms.slack.house import SECRET, House, at_home, thread_of
 from tests.slack_server import SlackServer
 
@@ -126,6 +127,25 @@ async def test_an_edit_reaches_the_run(house: House) -> None:
 
     run = await house.only_run()
     assert "failing in Europe?" in run.signals[0].text
+
+
+async def test_an_edit_while_it_waits_is_the_goal(
+    slack: SlackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run begins with what the message says by then, and is told nothing twice."""
+    monkeypatch.setattr(messages, "STALE_S", 0.0)
+    inbox = MemoryInbox()
+    async with at_home(slack, inbox=inbox, chores=lambda inward: inward.chores[1:]):
+        message = slack.mention("C1", "U1", "why is checkout failing?")
+        slack.edit(message, "@muster why is payments slow?")
+        await slack.settled()
+    async with at_home(slack, inbox=inbox) as house:
+        await house.server.until(lambda: not inbox.keys)
+        await house.settled()
+
+        run = await house.only_run()
+        assert run.goal.text == "why is payments slow?"
+        assert run.signals == ()
 
 
 async def test_an_edit_mends_what_fitted_nothing(house: House) -> None:
