@@ -7,6 +7,7 @@ from typing import Final
 
 SCOPES: Final[Mapping[str, str]] = {
     "app_mentions:read": "hear that somebody mentions it",
+    "assistant:write": "show Slack's own sign that it works, with its Stop button",
     "channels:history": "read replies in threads, and messages that people point to",
     "channels:read": "find a channel by its name",
     "chat:write": "post and edit its cards",
@@ -24,7 +25,9 @@ SCOPES: Final[Mapping[str, str]] = {
     "users:read": "know people's names, and who is a guest",
 }
 """Scopes of the bot token, each with what it is needed for."""
-OPTIONAL: Final = frozenset({"groups:history", "groups:read", "mpim:history", "usergroups:read"})
+OPTIONAL: Final = frozenset(
+    {"assistant:write", "groups:history", "groups:read", "mpim:history", "usergroups:read"}
+)
 """Without these some places or groups are out of reach, and all else works."""
 APP_SCOPE: Final = "connections:write"
 """Of the app token, for Socket Mode."""

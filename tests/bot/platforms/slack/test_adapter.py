@@ -18,10 +18,11 @@ from bot.platforms.port import (
 )
 from bot.platforms.slack.book import PLAIN_S
 from bot.platforms.slack.errors import SlackRefusedError
-from bot.views import AnswerView, IncidentView, NoteView
+from bot.platforms.slack.scopes import SCOPES
+from bot.views import AnswerView, IncidentView, NoteView, View
 from tests.bot.platforms.slack.stage import Stage, on_stage
 from tests.contracts.platform import CARD, FIRST, LATER
-from tests.slack_server import SlackServer, cutting, failing, limiting, slowing
+from tests.slack_server import BOT_SCOPES, SlackServer, cutting, failing, limiting, slowing
 
 PNG = b"\x89PNG\r\n\x1a\nchart"
 CHART = Evidence("ev-1", "run-1", "metrics", "chart", "Errors", "", 0.0, media_type="image/png")
@@ -392,6 +393,25 @@ async def test_presence_is_slacks_own(stage: Stage) -> None:
     assert session is not None
     assert session.history == ["processing", "suspended", "closed"]
     assert session.title == "Checkout"
+
+
+async def test_the_shipped_scopes_are_enough(slack: SlackServer) -> None:
+    """With what the manifest asks for, everything that is spoken outward works."""
+    slack.take_scope(*BOT_SCOPES)
+    slack.grant(*SCOPES)
+    views: list[View] = [INCIDENT, CARD, ANSWER, LONG]
+    async with on_stage(slack, read_data=read_data) as stage:
+        thread = await stage.platform.open_thread("incidents", "Checkout fails", "k")
+        slack.fault("chat.postMessage", cutting(after_write=True))
+        for number, view in enumerate(views):
+            message = await stage.platform.post(thread, view, f"k{number}")
+            await stage.platform.edit(message, view)
+        await stage.platform.presence(thread, Presence.WORKING)
+        await stage.platform.presences.settled()
+        await stage.platform.open_thread("U2", "You should know", "k")
+
+    assert slack.refused == []
+    assert slack.calls["agents.sessions.setStatus"][0].is_ok
 
 
 async def test_presence_is_dropped_where_slack_does_not_know_it(stage: Stage) -> None:
