@@ -17,6 +17,8 @@ SETTLE_S = 3
 """How old a rise must be to be told from a blip; the tool waits that long at most."""
 READING_S = 6.0
 """The log analyst of the first plan is slow, so that a finding can still change what follows."""
+WATCHING_S = 30.0
+"""Long enough for somebody to say stop."""
 READERS = ("All customers", "Enterprise customers")
 _ROSE = re.compile(r"(?P<service>\w+) latency_p95: rose from (.+?) to (.+?) at (\S+Z)")
 _LOGGED = re.compile(r"payments (?:ERROR|WARN) new, (\d+) times .*?first (\S+Z): (.+)")
@@ -100,7 +102,8 @@ def _watch(asked: Asked) -> Reply:
     seen = reading.found(asked, "metrics.current")
     if seen is None:
         return _use(asked, "metrics.current", "the values of metrics now", {"service": "checkout"})
-    return reading.submit({"summary": f"It is over: {seen.line('checkout')}", "claims": []})
+    value: dict[str, JsonValue] = {"summary": f"It is over: {seen.line('checkout')}", "claims": []}
+    return replace(reading.submit(value), latency_s=WATCHING_S)
 
 
 def _use(asked: Asked, tool: str, query: str, args: dict[str, JsonValue]) -> Reply:
