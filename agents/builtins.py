@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -87,8 +88,9 @@ def model_name(name: str) -> str:
     return name.replace(".", "__")
 
 
+@cache
 def built_in(name: str) -> ModelTool:
-    """Return a built-in tool as a model sees it."""
+    """Return a built-in tool as a model sees it; made once, because each turn shows it."""
     return ModelTool(model_name(name), DESCRIPTIONS[name], ARGUMENTS[name].model_json_schema())
 
 

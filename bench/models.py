@@ -101,7 +101,8 @@ def model_server(latency_s: float) -> Iterator[str]:
 
 def catalogue(model_url: str) -> dict[str, str]:
     """Return the agents of the benchmarks and the model that they all use, without limits."""
-    spec = {"model": "openai/test-model", "base_url": model_url}
+    free = {"input_usd_per_million": 0, "output_usd_per_million": 0}
+    spec = {"model": "openai/test-model", "base_url": model_url, **free}
     no_limit: dict[str, object] = {}
     models = {
         "models": {"smart": [spec], "fast": [spec]},

@@ -15,6 +15,7 @@ import structlog
 from agents.models import lite
 from agents.models.gate import Gate, ProviderFullError
 from agents.models.naming import breaker_name, provider_name
+from agents.models.pace import Pace
 from agents.models.patience import pause_s
 from agents.models.port import (
     BadOutputError,
@@ -79,6 +80,7 @@ class ModelRouter:
         self._price = price
         self._sleep = sleep
         self._random = random
+        self._pace = Pace()
 
     def offers(self, alias: str) -> bool:
         """See `Model.offers`."""
@@ -159,7 +161,7 @@ class ModelRouter:
         limits = self._models.providers.get(provider, ProviderSpec())
         try:
             async with self._gate.place(provider, limits.max_concurrent, limits.queue_s):
-                reply = await self._attempt(spec, key, request, watch)
+                reply = await self._ask(spec, key, request, watch)
         except ProviderFullError as error:
             raise _SkippedError(str(error)) from error
         except ModelRequestError as error:
@@ -169,6 +171,18 @@ class ModelRouter:
             await self._gate.note(name, is_success=True)
             raise
         await self._gate.note(name, is_success=True)
+        return reply
+
+    async def _ask(
+        self, spec: ModelSpec, key: str | None, request: ModelRequest, watch: Watch | None
+    ) -> ModelReply:
+        """Make the call; who watches a quick model is told all of its words at once."""
+        name = breaker_name(spec)
+        is_streamed = watch is not None and self._pace.is_slow(name)
+        reply = await self._attempt(spec, key, request, watch if is_streamed else None)
+        self._pace.note(name, reply.duration_s)
+        if watch is not None and not is_streamed and request.output_schema is None and reply.text:
+            watch(reply.text)
         return reply
 
     def _key(self, spec: ModelSpec) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -34,12 +34,15 @@ class Provider:
     outcomes: dict[str, list[Outcome]]
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
+    watched: list[bool] = field(default_factory=list)
+    """Whether each call was to be streamed."""
 
     async def attempt(
         self, spec: ModelSpec, key: str | None, request: ModelRequest, watch: Watch | None
     ) -> ModelReply:
         """Answer as told."""
         self.asked.append((spec.model, key))
+        self.watched.append(watch is not None)
         left = self.outcomes[spec.model]
         outcome = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(outcome, Exception):
@@ -104,6 +107,29 @@ async def test_first_model_answers() -> None:
 
     assert (await router(provider, A, B).complete(asking())).model == "a"
     assert provider.models == ["a"]
+
+
+async def test_quick_model_is_not_streamed_again() -> None:
+    """Streaming costs CPU: words that come within a moment are told as a whole."""
+    provider = Provider({"a": [replace(reply("a"), duration_s=0.2)]})
+    asked, heard = router(provider, A), list[str]()
+
+    for _ in range(2):
+        await asked.complete(asking(), heard.append)
+
+    assert provider.watched == [True, False]
+    assert heard == ["a speaks"]  # Of the first the provider itself would have told.
+
+
+async def test_slow_model_is_streamed() -> None:
+    """Words that take a while are told as they come."""
+    provider = Provider({"a": [replace(reply("a"), duration_s=5.0)]})
+    asked, heard = router(provider, A), list[str]()
+
+    for _ in range(2):
+        await asked.complete(asking(), heard.append)
+
+    assert provider.watched == [True, True]
 
 
 async def test_transient_failures_are_tried_again() -> None:
