@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.cli import evals
 from bot.cli.evals import FAILED, PASSED, REFUSED, EvalOptions, run_evals
 from bot.evals.report import Report
 from bot.evals.runner import Selection
@@ -21,6 +22,12 @@ labels: [intake]
 goal: bake a cake
 expect: {starts_run: false}
 """
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave logging alone: loggers keep the stream they first wrote to, and this test's closes."""
+    monkeypatch.setattr(evals, "configure_logging", lambda *_: None)
 
 
 def evaluated(folder: Path, text: str, **fields: Any) -> int:
