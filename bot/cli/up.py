@@ -103,13 +103,22 @@ def run_workers_alone(settings: Settings) -> int:
 
 
 def run_until_signal(work: Coroutine[Any, Any, int]) -> int:
-    """Run `work` until it ends or Ctrl-C or SIGTERM cancels it; returns the exit code."""
+    """Run `work` until it ends or Ctrl-C or SIGTERM cancels it; returns the exit code.
+
+    A second signal must not cut off the stopping, or processes would be left behind. Make, for
+    one, passes on to the demo what the whole group of processes got already.
+    """
 
     async def supervised() -> int:
         task = asyncio.create_task(work)
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            if not task.cancelling():
+                task.cancel()
+
         for sign in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sign, task.cancel)
+            loop.add_signal_handler(sign, stop)
         try:
             return await task
         except asyncio.CancelledError:
