@@ -86,12 +86,16 @@ class MeteredModel:
         """See `Model.price_usd`."""
         return self._model.price_usd(alias, input_tokens, output_tokens)
 
+    def most_usd(self, alias: str, input_tokens: int, output_tokens: int) -> float | None:
+        """See `Model.most_usd`."""
+        return self._model.most_usd(alias, input_tokens, output_tokens)
+
     async def complete(self, request: ModelRequest, watch: Watch | None = None) -> ModelReply:
         """See `Model.complete`; what the call used is counted however it ends."""
         if not self._model.offers(request.alias):
             return await self._model.complete(request, watch)
         input_tokens = estimated_input(request)
-        reservation = await self._room(request, input_tokens)
+        reservation = await self._room(request)
         # Cut off in the middle, a call has been sent its input, and nobody hears what it cost.
         usage = Usage(
             input_tokens=input_tokens,
@@ -111,9 +115,10 @@ class MeteredModel:
             await self._settle(reservation, usage)
         return reply
 
-    async def _room(self, request: ModelRequest, input_tokens: int) -> Reservation:
-        tokens = input_tokens + request.max_output_tokens
-        usd = self._model.price_usd(request.alias, input_tokens, request.max_output_tokens)
+    async def _room(self, request: ModelRequest) -> Reservation:
+        input_tokens, output_tokens = most_tokens(request)
+        tokens = input_tokens + output_tokens
+        usd = self._model.most_usd(request.alias, input_tokens, output_tokens)
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._room_wait_s
         while True:
@@ -161,6 +166,16 @@ def estimated_input(request: ModelRequest) -> int:
     """Return roughly how many tokens a request sends."""
     schema = len(str(request.output_schema)) // CHARS_PER_TOKEN if request.output_schema else 0
     return estimated_tokens(request.messages, request.tools) + schema
+
+
+def most_tokens(request: ModelRequest) -> tuple[int, int]:
+    """Return roughly how many tokens a request may send and get back, at most.
+
+    An output that does not fit its schema is asked for once more, together with what was wrong;
+    see `agents.models.structured`.
+    """
+    sent, got = estimated_input(request), request.max_output_tokens
+    return (sent, got) if request.output_schema is None else (2 * sent + got, 2 * got)
 
 
 def usage_of(error: ModelError) -> Usage:

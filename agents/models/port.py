@@ -181,6 +181,12 @@ class Model(Protocol):
     def price_usd(self, alias: str, input_tokens: int, output_tokens: int) -> float | None:
         """Return what such a call costs with the alias's first model; None when unknown."""
 
+    def most_usd(self, alias: str, input_tokens: int, output_tokens: int) -> float | None:
+        """Return what such a call costs with the alias's dearest model; None when unknown.
+
+        Any model of the alias may have to answer; one whose price nobody knows counts nothing.
+        """
+
 
 def estimated_tokens(messages: tuple[Message, ...], tools: tuple[ModelTool, ...] = ()) -> int:
     """Return roughly how many tokens the messages and tools take."""

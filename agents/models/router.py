@@ -91,6 +91,12 @@ class ModelRouter:
         specs = self._models.models.get(alias, ())
         return self._price(specs[0], input_tokens, output_tokens) if specs else None
 
+    def most_usd(self, alias: str, input_tokens: int, output_tokens: int) -> float | None:
+        """See `Model.most_usd`."""
+        specs = self._models.models.get(alias, ())
+        prices = [self._price(spec, input_tokens, output_tokens) for spec in specs]
+        return max((price for price in prices if price is not None), default=None)
+
     async def complete(self, request: ModelRequest, watch: Watch | None = None) -> ModelReply:
         """See `Model.complete`."""
         failures: dict[str, ModelError] = {}

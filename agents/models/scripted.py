@@ -102,6 +102,10 @@ class ScriptedModel:
             return None
         return self._usd_per_token * (input_tokens + output_tokens)
 
+    def most_usd(self, alias: str, input_tokens: int, output_tokens: int) -> float | None:
+        """See `Model.most_usd`; every model of the alias is this one."""
+        return self.price_usd(alias, input_tokens, output_tokens)
+
     async def complete(self, request: ModelRequest, watch: Watch | None = None) -> ModelReply:
         """See `Model.complete`."""
 

@@ -250,3 +250,11 @@ class ModelContract:
         assert small is not None
         assert large is not None
         assert 0 < small < large
+
+    async def test_most_is_no_less_than_the_price(self, model: Model) -> None:
+        """What is set aside for a call covers what it is estimated to cost."""
+        price, most = model.price_usd(ALIAS, 1_000, 100), model.most_usd(ALIAS, 1_000, 100)
+
+        assert price is not None
+        assert most is not None
+        assert most >= price

@@ -21,7 +21,7 @@ from agents.models.port import (
 )
 from config.specs import BudgetSpec, BudgetsSpec
 from jobs import metered
-from jobs.metered import MeteredModel, MeteredModels, estimated_input
+from jobs.metered import MeteredModel, MeteredModels, estimated_input, most_tokens
 from jobs.spending import Account, BudgetReachedError, Reservation, Scope, Spent
 from jobs.spending_store import MemoryLedger
 from jobs.state import Question
@@ -41,8 +41,11 @@ Answer = Callable[[], Awaitable[ModelReply]]
 class OneModel:
     """A model that does what it is told for each call."""
 
-    def __init__(self, answer: Answer, *, price_usd: float | None = PRICE_USD) -> None:
+    def __init__(
+        self, answer: Answer, *, price_usd: float | None = PRICE_USD, fallback_times: float = 1.0
+    ) -> None:
         self.answer = answer
+        self.fallback_times = fallback_times
         self.calls = 0
         self._price_usd = price_usd
 
@@ -60,6 +63,11 @@ class OneModel:
     def price_usd(self, alias: str, input_tokens: int, output_tokens: int) -> float | None:
         """Charge each token alike."""
         return None if self._price_usd is None else self._price_usd * (input_tokens + output_tokens)
+
+    def most_usd(self, alias: str, input_tokens: int, output_tokens: int) -> float | None:
+        """Have a fallback that is so many times as dear."""
+        price = self.price_usd(alias, input_tokens, output_tokens)
+        return None if price is None else price * self.fallback_times
 
 
 async def short() -> ModelReply:
@@ -100,6 +108,29 @@ async def test_budget_is_checked_before_the_call() -> None:
 
     assert model.calls == 3
     assert (caught.value.scope, caught.value.limit) == (Scope.RUN, "$0.15")
+
+
+async def test_room_is_for_the_dearest_model() -> None:
+    """A dearer fallback may have to answer: its price is what must still fit."""
+    model = OneModel(short, fallback_times=2.0)
+
+    with pytest.raises(BudgetReachedError):
+        await meter(model, MemoryLedger(BUDGETS)).complete(REQUEST)
+
+    assert model.calls == 0
+
+
+async def test_room_is_for_asking_twice() -> None:
+    """An output that does not fit is asked for once more, with the first one in the prompt."""
+    model = OneModel(short)
+    asked = replace(REQUEST, output_schema={"type": "object"})
+
+    with pytest.raises(BudgetReachedError):
+        await meter(model, MemoryLedger(BUDGETS)).complete(asked)
+
+    assert model.calls == 0
+    assert most_tokens(REQUEST) == (10, 90)
+    assert most_tokens(asked) == (2 * estimated_input(asked) + 90, 180)
 
 
 async def test_call_that_was_not_made_costs_nothing() -> None:

@@ -312,6 +312,24 @@ async def test_full_provider_means_the_next_model() -> None:
     assert found.model == "b"
 
 
+def test_the_most_is_what_the_dearest_model_costs() -> None:
+    """A fallback may be dearer than the first; a price that nobody knows hides no other."""
+    prices = {"a": 1.0, "b": 3.0, "local": None}
+
+    def price(spec: ModelSpec, input_tokens: int, output_tokens: int) -> float | None:
+        usd = prices[spec.model]
+        return None if usd is None else usd * (input_tokens + output_tokens)
+
+    local = ModelSpec(model="local")
+    file = ModelsFile(models={ALIAS: (local, A, B), "free": (local,)})
+    models = ModelRouter(file, MemoryGate(), {}, Provider({}).attempt, price=price)
+
+    assert models.price_usd(ALIAS, 7, 1) is None
+    assert models.most_usd(ALIAS, 7, 1) == 24.0
+    assert models.most_usd("free", 7, 1) is None
+    assert models.most_usd("other", 7, 1) is None
+
+
 async def test_bugs_are_not_hidden() -> None:
     """What is not a model's failure rises."""
     provider = Provider({"a": [KeyError("bug")], "b": [reply("b")]})
