@@ -67,12 +67,16 @@ class Summary:
 
     @property
     def told(self) -> str:
-        """All that the step itself brought forth, as one block; empty when it said nothing."""
+        """All that the step itself brought forth, as one block; empty when it said nothing.
+
+        The titles of its evidence are in it: tools make them of what they were given and found.
+        """
         lines = [
             self.text,
             f"Error: {self.error}" if self.error else "",
             f"It says that the plan should change: {self.finding}" if self.finding else "",
             *_cite_lines(self.quotes),
+            f"Evidence: {'; '.join(self.evidence)}" if self.evidence else "",
         ]
         return "\n".join(line for line in lines if line)
 
