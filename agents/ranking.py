@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,7 @@ def ranked(query: str, texts: Sequence[str], limit: int) -> list[tuple[int, floa
     if not wanted:
         return []
     bm25s = import_module("bm25s")  # Slow to import, half-typed, and most never search.
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # It tells every step it takes.
 
     index = bm25s.BM25()
     index.index(corpus, show_progress=False)
