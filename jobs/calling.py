@@ -256,9 +256,10 @@ class StepCalls:
         if not needs_person(tool, self._context(""), args):
             return
         if await has_taint(self._runs.store, self._rules, self._run, args):
+            listing = ", or list the place in services.yaml" if tool.effect is Effect.READS else ""
             raise Denied(
                 f"untrusted text may reach {tool.name} only through a person: let policies.yaml "
-                "ask for it instead of allowing it"
+                f"ask for it instead of allowing it{listing}"
             )
 
     async def _objection(self, approval: Approval, call: ProposedCall, tool: Tool) -> str:
