@@ -44,7 +44,7 @@ def lint_approvers(
             name,
             (*at, "groups", index),
             f'nobody is in the group "{group}"',
-            advice or "give somebody the group in people.yaml",
+            advice or "give somebody the group in people.yaml, or in Slack make a user group of it",
             is_warning=True,
             is_once=True,
         )

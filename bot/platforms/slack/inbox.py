@@ -11,10 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import redis.asyncio as aioredis
+import structlog
+from pydantic import ValidationError
 
 from bot.platforms.slack import heard as values
 from bot.platforms.slack.heard import Heard
 from jobs.reaching import reaching
+
+log = structlog.get_logger(__name__)
 
 KEEP_SEEN_S: Final = 86_400
 """Slack delivers again for minutes, and once a day at worst."""
@@ -156,7 +160,7 @@ class RedisInbox:
     async def take(self, now: float, limit: int, lease_s: float = LEASE_S) -> list[Item]:
         """See `Inbox.take`."""
         stored = await self._take(keys=[ITEMS, DUE], args=[now, now + lease_s, limit])
-        return [_load(item) for item in stored]
+        return [item for one in stored if (item := _load(one)) is not None]
 
     @reaching
     async def hold(self, keys: Iterable[str], until: float) -> None:
@@ -194,7 +198,12 @@ def _dump(item: Item) -> bytes:
     return b'{"heard":' + values.dump(item.heard) + b"," + json.dumps(head).encode()[1:]
 
 
-def _load(stored: bytes) -> Item:
+def _load(stored: bytes) -> Item | None:
+    """Return the item; None for one that only a newer version can read: it waits for that one."""
     said = json.loads(stored)
-    heard = values.HEARD.validate_python(said["heard"])
+    try:
+        heard = values.HEARD.validate_python(said["heard"])
+    except ValidationError as error:
+        log.error("slack_item_unreadable", reason=str(error)[:300])
+        return None
     return Item(heard, said["put_at"], said.get("tries", 0))

@@ -22,6 +22,8 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from jobs.observe import report_error
+
 log = structlog.get_logger(__name__)
 
 PING_S: Final = 10.0
@@ -121,6 +123,9 @@ class Socket:
                 level("slack_socket_refused", code=code, hint="check MUSTER_SLACK_APP_TOKEN")
             except (SilentError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 log.warning("slack_socket_lost", reason=str(error) or type(error).__name__)
+            except Exception as error:  # a bug in the client must not take the console with it
+                log.exception("slack_socket_crashed")
+                report_error(error)
             self.restarts += 1
             if time.monotonic() - began > MAX_BACKOFF_S:
                 wait_s = self._backoff_s

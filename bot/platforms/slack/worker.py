@@ -73,7 +73,12 @@ class Worker:
         holding = asyncio.create_task(self._hold(), name="slack-inbox-hold")
         try:
             while True:
-                await self._round()
+                try:
+                    await self._round()
+                except Exception as error:  # nothing of Slack may end the whole process
+                    log.exception("slack_inbox_crashed")
+                    report_error(error)
+                    await asyncio.sleep(STORE_PAUSE_S)
         finally:
             holding.cancel()
             if self._held:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
@@ -14,7 +15,7 @@ from bot.platforms.port import PlatformBusyError, PlatformError
 from bot.platforms.slack import words
 from bot.platforms.slack.errors import SlackRefusedError
 from bot.platforms.slack.heard import Heard, Kind
-from bot.platforms.slack.inbox import Inbox, Item, MemoryInbox, RedisInbox
+from bot.platforms.slack.inbox import ITEMS, Inbox, Item, MemoryInbox, RedisInbox
 from bot.platforms.slack.worker import MAX_TRIES, Worker
 from jobs.store import StoreUnavailableError
 from tests.bot.waiting import wait_for
@@ -37,6 +38,21 @@ class TestRedisInbox(InboxContract):
     def inbox(self, redis_client: aioredis.Redis) -> Inbox:
         """Return an empty inbox."""
         return RedisInbox(redis_client)
+
+
+async def test_what_a_newer_version_kept_waits_for_it(redis_client: aioredis.Redis) -> None:
+    """After a step back nothing is lost, and nothing else is held up."""
+    inbox = RedisInbox(redis_client)
+    await inbox.put(thing("new"))
+    client: Any = redis_client  # redis-py types answers as unions of all it may say
+    stored: bytes = await client.hget(ITEMS, "new")
+    await client.hset(ITEMS, "new", stored.replace(b'"kind":"reply"', b'"kind":"sung"'))
+    await inbox.put(thing("old"))
+
+    taken = await inbox.take(time.time() + 1, 10)
+
+    assert [one.key for one in taken] == ["old"]
+    assert await inbox.count() == 2
 
 
 class Acts:
