@@ -168,12 +168,14 @@ def _plan_revised(run: Run, event: e.PlanRevised) -> Run:
         note="",
         children=children,
         subplan=subplan,
+        requeues=0,
     )
 
 
 def _step_handed_off(run: Run, event: e.StepHandedOff) -> Run:
     hop = Hop(event.source, event.to, event.reason, event.at)
-    return _step(run, event.step_id, hops=(*run.steps[event.step_id].hops, hop))
+    hops = (*run.steps[event.step_id].hops, hop)
+    return _step(run, event.step_id, hops=hops, requeues=0)
 
 
 def _turn_taken(run: Run, event: e.TurnTaken) -> Run:
@@ -232,6 +234,11 @@ def _step_retried(run: Run, event: e.StepRetried) -> Run:
 def _step_lost(run: Run, event: e.StepLost) -> Run:
     state = run.steps[event.step_id]
     return _step(run, event.step_id, status=Status.PENDING, losses=state.losses + 1, worker="")
+
+
+def _step_requeued(run: Run, event: e.StepRequeued) -> Run:
+    requeues = run.steps[event.step_id].requeues + 1
+    return _step(run, event.step_id, status=Status.PENDING, requeues=requeues, worker="")
 
 
 def _step_failed(run: Run, event: e.StepFailed) -> Run:
@@ -427,6 +434,7 @@ _APPLY: Mapping[type, Callable[[Run, Any], Run]] = {
     e.StepSucceeded: _step_succeeded,
     e.StepRetried: _step_retried,
     e.StepLost: _step_lost,
+    e.StepRequeued: _step_requeued,
     e.StepFailed: _step_failed,
     e.StepSkipped: _step_skipped,
     e.StepCancelled: _step_cancelled,

@@ -78,6 +78,15 @@ class LoseStep:
 
 
 @dataclass(frozen=True, slots=True)
+class RequeueStep:
+    """What the step decided no longer fits the run: it looks once more; nobody died."""
+
+    step_id: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RevisePlan:
     """A supervising step plans, plans anew, or lets its plan go on (nothing added or dropped).
 
@@ -274,6 +283,7 @@ Command = (
     | NoteTurn
     | PostMessage
     | LoseStep
+    | RequeueStep
     | RequestApproval
     | AskQuestion
     | IntendCall

@@ -101,6 +101,17 @@ class StepLost:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRequeued:
+    """What the step decided came too late for how the run was by then: it looks once more."""
+
+    at: float
+    step_id: str
+    attempt: int
+    reason: str
+    type: Literal["step_requeued"] = "step_requeued"
+
+
+@dataclass(frozen=True, slots=True)
 class StepFailed:
     """The step gave up. A fan-out keeps what its children found in `output`."""
 
@@ -399,6 +410,7 @@ Event = (
     | StepSucceeded
     | StepRetried
     | StepLost
+    | StepRequeued
     | StepFailed
     | StepSkipped
     | StepCancelled

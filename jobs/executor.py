@@ -163,7 +163,7 @@ class Executor:
                 if refusal.refusal is Refusal.RUN_OVER:
                     await self._give_up(run, lease, refusal.sentence)
                 elif isinstance(command, c.RevisePlan | c.HandOff):
-                    await self._look_again(lease)
+                    await self._look_again(lease, refusal.sentence)
 
     async def _let_go(self, lease: Lease, stop: StopSignal) -> None:
         """Say what becomes of a step whose ticket was cancelled on this worker."""
@@ -180,10 +180,10 @@ class Executor:
             if stop.reason is not None:
                 await self._runs.send(run_id, command)
 
-    async def _look_again(self, lease: Lease) -> None:
+    async def _look_again(self, lease: Lease, reason: str) -> None:
         """Queue a step again whose decision came too late for how the run is by now."""
         with contextlib.suppress(Refused, UnknownRunError):
-            await self._send(lease.run_id, c.LoseStep(lease.step_id, lease.attempt))
+            await self._send(lease.run_id, c.RequeueStep(lease.step_id, lease.attempt, reason))
 
     async def _give_up(self, run: Run, lease: Lease, sentence: str) -> None:
         """End a step that a stopped run still waits for, because it was in a write."""

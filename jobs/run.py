@@ -21,6 +21,8 @@ from jobs.state import TERMINAL, CallStatus, Run, Status, StepState, digest
 __all__ = ["apply", "apply_all", "begin", "decide", "replay", "start"]
 
 MAX_LOSSES = 5
+MAX_REQUEUES = 5
+"""How many decisions of a step in a row may come too late."""
 MAX_NOTE_CHARS = 200
 MAX_SENTENCE_CHARS = 2_000
 MAX_POSTS = 50
@@ -210,6 +212,17 @@ def _lose_step(run: Run, command: c.LoseStep, now: float) -> list[e.Event]:
     ]
 
 
+def _requeue_step(run: Run, command: c.RequeueStep, now: float) -> list[e.Event]:
+    state = _fenced(run, command.step_id, command.attempt)
+    reason = command.reason[:MAX_SENTENCE_CHARS]
+    if run.stopped_by:
+        return [e.StepCancelled(at=now, step_id=command.step_id)]
+    if state.requeues >= MAX_REQUEUES:
+        error = f"what it decided came too late {state.requeues + 1} times in a row: {reason}"
+        return [e.StepFailed(at=now, step_id=command.step_id, error=error[:MAX_SENTENCE_CHARS])]
+    return [e.StepRequeued(at=now, step_id=command.step_id, attempt=command.attempt, reason=reason)]
+
+
 def _request_approval(run: Run, command: c.RequestApproval, now: float) -> list[e.Event]:
     known = run.approvals.get(command.approval.id)
     if known is not None:
@@ -396,6 +409,7 @@ _DECIDE: Mapping[type, Callable[[Run, Any, float], list[e.Event]]] = {
     c.NoteTurn: _note_turn,
     c.PostMessage: _post_message,
     c.LoseStep: _lose_step,
+    c.RequeueStep: _requeue_step,
     c.RequestApproval: _request_approval,
     c.AskQuestion: _ask_question,
     c.IntendCall: _intend_call,

@@ -118,6 +118,8 @@ class StepState:
     children: tuple[str, ...] = ()
     subplan: SubPlan | None = None
     hops: tuple[Hop, ...] = ()
+    requeues: int = 0
+    """How many of its decisions in a row came too late."""
     turns: tuple[str, ...] = ()
     """Keys of the model calls that were made for it, so that none is counted twice."""
     spent: Spent = Spent()

@@ -39,6 +39,8 @@ def _line(run: Run, event: e.Event) -> str:
             return f"  ↻ {run.step(step_id).title} will be tried again: {event.error}"
         case e.StepLost(step_id=step_id):
             return f"  ↻ {run.step(step_id).title}: its worker died, another takes over"
+        case e.StepRequeued(step_id=step_id):
+            return f"  ↻ {run.step(step_id).title} decided too late and looks again"
         case e.ApprovalRequested(approval=approval):
             calls = "; ".join(call.title or call_text(call) for call in approval.calls)
             what = f"{approval.title}: {calls}" if calls else approval.title

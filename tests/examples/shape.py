@@ -150,7 +150,7 @@ class _Reading:
                 self._end(seq, event.step_id, "skipped")
                 if event.step_id not in {one.step for one in self.stretches}:
                     self.skipped.append(event.step_id)
-            case e.StepRetried() | e.StepLost():
+            case e.StepRetried() | e.StepLost() | e.StepRequeued():
                 self._end(seq, event.step_id, event.type)
             case _:
                 pass

@@ -12,7 +12,7 @@ from jobs import commands as c
 from jobs import events as e
 from jobs import planning
 from jobs.commands import Refusal, Refused
-from jobs.run import decide
+from jobs.run import MAX_REQUEUES, decide
 from jobs.state import ApprovalStatus, Question, Run, Status, SubPlan
 from tests.jobs.plans import (
     ALICE,
@@ -371,6 +371,43 @@ def test_a_lost_supervisor_looks_again() -> None:
 
     assert run.steps["goal"].status is Status.QUEUED
     assert status(run, "b") is Status.PENDING
+
+
+def test_a_decision_that_came_too_late_is_no_loss() -> None:
+    """The supervisor looks once more, and the log says why; no worker died."""
+    run = looking(fail(planned(child("a"), child("b", needs=("a",))), "goal.a"))
+
+    run = send(run, c.RequeueStep("goal", 2, "step goal.b has begun"))
+
+    state = run.steps["goal"]
+    assert (state.status, state.attempt) == (Status.QUEUED, 3)
+    assert (state.losses, state.tries, state.requeues) == (0, 0, 1)
+    assert refused(run, c.RequeueStep("goal", 2, "again")).refusal is Refusal.STALE
+    run = send(looking(run), replace(revision(run, child("d")), attempt=3))
+    assert run.steps["goal"].requeues == 0
+
+
+def test_who_always_decides_too_late_fails() -> None:
+    """A decision that never fits is not made for ever."""
+    run = planned(child("a"), child("b"))
+    run = fail(run, "goal.a")
+    for _ in range(MAX_REQUEUES + 1):
+        run = looking(run)
+        run = send(run, c.RequeueStep("goal", run.steps["goal"].attempt, "b has begun"))
+
+    assert run.steps["goal"].status is Status.FAILED
+    assert run.steps["goal"].error.endswith("came too late 6 times in a row: b has begun")
+
+
+def test_a_stopped_run_looks_no_more() -> None:
+    """What a stop let end only because of its write is not queued again."""
+    run = take(started(plan(step("a"), step("end", after=("a",)))), "a")
+    run = send(run, c.IntendCall("a", 1, "a/call", "service.restart", {}))
+    run = send(run, c.StopRun(ALICE))
+
+    run = send(run, c.RequeueStep("a", 1, "late"))
+
+    assert run.steps["a"].status is Status.CANCELLED
 
 
 def test_a_question_of_the_supervisor_holds_up_nobody_else() -> None:

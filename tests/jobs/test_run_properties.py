@@ -179,7 +179,7 @@ class World:
         else:
             command = replace(self._revision(run, lease), steps=(), dropped=(), answer="")
         if await self.send(command) is None:  # As an executor does: look again in a moment.
-            await self.send(c.LoseStep(lease.step_id, lease.attempt))
+            await self.send(c.RequeueStep(lease.step_id, lease.attempt, "too late"))
         elif luck == 1:
             await self.send(command)
 
@@ -346,6 +346,7 @@ _OF_WORKERS = (
     c.FailStep,
     c.SkipStep,
     c.RevisePlan,
+    c.RequeueStep,
     c.RequestApproval,
     c.AskQuestion,
     c.IntendCall,

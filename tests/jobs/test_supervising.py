@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from agents.domain import Answer, Cite, Claim, Finding, Moment, Plan, Step
 from agents.models.port import ModelReply, ModelRequest, NoModelError
@@ -23,8 +24,12 @@ from config.specs import (
     WorkflowSpec,
 )
 from jobs import commands as c
+from jobs import events as e
 from jobs import planning
+from jobs.asking import Suspended
 from jobs.state import Run, Status
+from jobs.supervising import supervise_step
+from jobs.workbench import Workbench
 from tests.jobs.plans import GOAL, NOW
 from tests.jobs.world import (
     ALLOW,
@@ -648,6 +653,29 @@ async def test_a_plan_that_comes_too_late_is_made_to_fit() -> None:
     assert run.steps["goal.more"].status is Status.SUCCEEDED
     assert run.steps["goal.second"].output == {"saw": "saw second"}
     assert run.revisions[-1].added == ("goal.more",)
+
+
+async def test_a_plan_that_the_run_refuses_is_decided_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor looks once more, and the log says why; its worker was not lost."""
+    house = world([planned(look("look")), output(DONE)])
+    looks: list[int] = []
+
+    async def too_late(bench: Workbench) -> JsonValue:
+        looks.append(bench.lease.attempt)
+        if len(looks) == 1:
+            raise Suspended(c.RevisePlan(bench.step.id, bench.lease.attempt, "nothing is planned"))
+        return await supervise_step(bench)
+
+    monkeypatch.setattr("jobs.executor.supervise_step", too_late)
+
+    run = await house.start(PLAN)
+
+    assert run.status is Status.SUCCEEDED
+    assert run.steps["goal"].losses == 0
+    told = [stored.event for stored in await house.store.events(RUN_ID)]
+    assert not [one for one in told if isinstance(one, e.StepLost)]
+    (again,) = [one for one in told if isinstance(one, e.StepRequeued)]
+    assert "nothing is left to do in this plan" in again.reason
 
 
 async def test_a_plan_may_write_only_as_policy_says() -> None:

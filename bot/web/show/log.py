@@ -130,6 +130,8 @@ def _action(event: e.Event) -> str:
 
 def _teamwork(event: e.Event) -> str:
     match event:
+        case e.StepRequeued():
+            return f"Decided too late, looks again: {event.reason}"
         case e.PlanRevised():
             return f"Plan {event.revision}{_changes(event)}: {event.reason}"
         case e.StepHandedOff():

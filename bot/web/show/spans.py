@@ -60,7 +60,7 @@ def _begins(event: e.Event) -> tuple[str, str]:
             return event.step_id, QUEUED
         case e.StepStarted() | e.StepExpanded():
             return event.step_id, WORK
-        case e.StepRetried() | e.StepLost():
+        case e.StepRetried() | e.StepLost() | e.StepRequeued():
             return event.step_id, PAUSE
         case e.ApprovalRequested():
             return event.approval.step_id, WAIT

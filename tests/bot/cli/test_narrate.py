@@ -38,6 +38,9 @@ def test_step_is_told_from_its_start_to_its_end() -> None:
     run = take(run, "look")
     assert told(run, c.FinishStep("look", 1, None)) == ["  ✓ Look · 3.0 s"]
     assert told(run, c.LoseStep("look", 1)) == ["  ↻ Look: its worker died, another takes over"]
+    assert told(run, c.RequeueStep("look", 1, "late")) == [
+        "  ↻ Look decided too late and looks again"
+    ]
     assert told(run, c.FailStep("look", 1, "boom"))[0] == "  ✗ Look: boom"
 
 

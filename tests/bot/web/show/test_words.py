@@ -70,6 +70,7 @@ def test_every_event_has_words() -> None:
         e.StepSucceeded(1, "a"),
         e.StepRetried(1, "a", "boom", 2),
         e.StepLost(1, "a", 1, "w"),
+        e.StepRequeued(1, "a", 1, "step b has begun"),
         e.StepFailed(1, "a", "boom"),
         e.StepSkipped(1, "a", "no"),
         e.StepCancelled(1, "a"),
