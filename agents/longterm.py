@@ -47,7 +47,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A run that has ended, as far as later ones may learn from it."""
+    """A run that has ended, as far as later ones may learn from it.
+
+    `platform` and `channel` say where it reported, and so who could read its answer.
+    """
 
     run_id: str
     goal: str
@@ -55,6 +58,9 @@ class Past:
     at: float
     summary: str = ""
     claims: tuple[str, ...] = ()
+    platform: str = ""
+    channel: str = ""
+    is_from_alert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,11 @@ class MemoryBook(Protocol):
 class PastRuns(Protocol):
     """Where past runs are read."""
 
-    async def past(self) -> list[Past]:
-        """Return the newest runs that have ended with an answer, newest first."""
+    async def past(self, run_id: str) -> list[Past]:
+        """Return what the run of that id may recall of others that ended, newest first.
+
+        See `may_recall`.
+        """
 
     async def has_evidence(self, run_id: str, evidence_id: str) -> bool:
         """Return whether a run has that evidence."""
@@ -96,6 +105,15 @@ def tools_of(agent: AgentSpec) -> tuple[str, ...]:
     """Return the tools that an agent may use: those in its YAML, and those of its memory."""
     extra = (SEARCH, KEEP, DOUBT) if agent.long_term else ()
     return tuple(dict.fromkeys((*agent.tools, *extra)))
+
+
+def may_recall(past: Past, platform: str, channel: str) -> bool:
+    """Return whether a run that reports in that channel may know of a past one.
+
+    It may when its readers could read it then, because it reported in the same channel, or when
+    alerts started it: in which channel those are told is for the configuration to say.
+    """
+    return past.is_from_alert or (past.platform, past.channel) == (platform, channel)
 
 
 def weight(fact: Fact, now: float) -> float:

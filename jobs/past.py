@@ -1,10 +1,14 @@
-"""Past runs as memory reads them: the newest that ended, each read once: they never change."""
+"""Past runs as memory reads them: the newest that ended, each read once: they never change.
+
+What is read is limited to what whoever reads the asking run could have read themselves.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-from agents.longterm import Past
+from agents.domain import Origin
+from agents.longterm import Past, may_recall
 from agents.memory import MAX_CLAIMS
 from jobs.state import Run
 from jobs.store import Store
@@ -21,13 +25,17 @@ class StoredRuns:
         self._most = most
         self._known: OrderedDict[str, Past | None] = OrderedDict()
 
-    async def past(self) -> list[Past]:
+    async def past(self, run_id: str) -> list[Past]:
         """See `PastRuns.past`."""
-        ids = await self._store.run_ids(self._most)
-        found = [await self._one(run_id) for run_id in ids]
+        asking = await self._store.load(run_id)
+        if asking is None:
+            return []  # Nobody knows who would read it.
+        place = asking.goal.thread
+        ids = [one for one in await self._store.run_ids(self._most) if one != run_id]
+        found = [await self._one(one) for one in ids]
         while len(self._known) > self._most:
             self._known.popitem(last=False)
-        return [one for one in found if one is not None]
+        return [one for one in found if one and may_recall(one, place.platform, place.channel)]
 
     async def has_evidence(self, run_id: str, evidence_id: str) -> bool:
         """See `PastRuns.has_evidence`."""
@@ -47,8 +55,9 @@ class StoredRuns:
 class NoRuns:
     """Where there is no store: the tools are only described, never called."""
 
-    async def past(self) -> list[Past]:
+    async def past(self, run_id: str) -> list[Past]:
         """Return nothing."""
+        del run_id
         return []
 
     async def has_evidence(self, run_id: str, evidence_id: str) -> bool:
@@ -69,4 +78,7 @@ def _past(run: Run) -> Past | None:
         at=run.ended_at,
         summary=run.answer.summary,
         claims=claims[:MAX_CLAIMS],
+        platform=run.goal.thread.platform,
+        channel=run.goal.thread.channel,
+        is_from_alert=run.goal.origin is Origin.ALERT,
     )

@@ -60,7 +60,7 @@ class _Search:
         self._runs = runs
 
     async def __call__(self, context: ToolContext, args: SearchArguments) -> ToolResult:
-        past = [run for run in await self._runs.past() if run.run_id != context.run_id]
+        past = await self._runs.past(context.run_id)
         hits = search(args.query, await self._book.facts(), past, context.now, args.limit)
         lines = [hit.line for hit in hits]
         text = "\n".join(lines) or "nothing like this is remembered"
