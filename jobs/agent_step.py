@@ -282,19 +282,21 @@ class StepPorts:
             return None
         own = own_key(bench.step, self._state, call_id)
         for call in bench.run.calls.values():
-            is_same = (call.step_id, call.tool, call.args) == (bench.step.id, tool, args)
+            is_same = call.step_id == bench.step.id and call.is_for(tool, args)
             if not is_same or call.key == own:
                 continue
             if call.status is CallStatus.SUCCEEDED:
                 text = "It was done already, earlier in this step: it is not done twice."
-                return CallOutcome(cast(JsonObject, call.result), call.evidence_id, text, "")
+                ran = None if call.args == args else call.args
+                done = cast(JsonObject, call.result)
+                return CallOutcome(done, call.evidence_id, text, "", args=ran)
             if call.status is CallStatus.SKIPPED:
                 return _no_result(f"{call.error}. Do not ask for it again: go on without it.")
         for approval in bench.run.approvals.values():
             if approval.step_id != bench.step.id or approval.status is not ApprovalStatus.DENIED:
                 continue
             for asked in approval.calls:
-                if (asked.tool, asked.args) == (tool, args) and asked.key != own:
+                if asked.is_for(tool, args) and asked.key != own:
                     return _no_result(f"{why_not(approval)}. Do not ask for it again.")
         return None
 

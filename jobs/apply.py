@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from agents.domain import JsonObject
 from jobs import events as e
 from jobs.state import (
     ApprovalStatus,
@@ -14,6 +15,7 @@ from jobs.state import (
     Hop,
     Lateness,
     Post,
+    ProposedCall,
     Revision,
     Run,
     Spent,
@@ -286,7 +288,7 @@ def _approval_voted(run: Run, event: e.ApprovalVoted) -> Run:
 def _approval_edited(run: Run, event: e.ApprovalEdited) -> Run:
     approval = run.approvals[event.approval_id]
     calls = tuple(
-        proposed(call.key, call.tool, event.args) if call.key == event.call_key else call
+        _reproposed(call, event.args) if call.key == event.call_key else call
         for call in approval.calls
     )
     return _approval(
@@ -299,6 +301,11 @@ def _approval_edited(run: Run, event: e.ApprovalEdited) -> Run:
         editor_id=event.person_id,
         editor_name=event.person_name,
     )
+
+
+def _reproposed(call: ProposedCall, args: JsonObject) -> ProposedCall:
+    wanted = call.args if call.wanted is None else call.wanted
+    return replace(proposed(call.key, call.tool, args), wanted=wanted)
 
 
 def _approval_decided(run: Run, event: e.ApprovalDecided) -> Run:
@@ -381,6 +388,7 @@ def _call_intended(run: Run, event: e.CallIntended) -> Run:
         status=CallStatus.INTENDED,
         intended_at=event.at,
         approval_id=event.approval_id,
+        wanted=event.wanted,
     )
     return replace(run, calls=_put(run.calls, call.key, call))
 

@@ -182,6 +182,7 @@ class StepCalls:
                 tool=tool.name,
                 args=args,
                 approval_id=approved_by,
+                wanted=None if args == wanted else wanted,
             )
         )
         return _edited(await self._act(key, call_id, tool, args), wanted, args)

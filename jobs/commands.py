@@ -165,7 +165,10 @@ class AskQuestion:
 
 @dataclass(frozen=True, slots=True)
 class IntendCall:
-    """A writing call is about to run; refused unless policy allowed it or it is approved."""
+    """A writing call is about to run; refused unless policy allowed it or it is approved.
+
+    `wanted` is what was asked for, when an approver has edited it into `args`.
+    """
 
     step_id: str
     attempt: int
@@ -173,6 +176,7 @@ class IntendCall:
     tool: str
     args: JsonObject
     approval_id: str = ""
+    wanted: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -331,7 +331,7 @@ class QuestionEscalated:
 
 @dataclass(frozen=True, slots=True)
 class CallIntended:
-    """A writing call is about to run."""
+    """A writing call is about to run; `wanted` is what an approver has edited into `args`."""
 
     at: float
     key: str
@@ -340,6 +340,7 @@ class CallIntended:
     args: JsonObject
     digest: str
     approval_id: str = ""
+    wanted: JsonObject | None = None
     type: Literal["call_intended"] = "call_intended"
 
 

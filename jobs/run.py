@@ -268,6 +268,7 @@ def _intend_call(run: Run, command: c.IntendCall, now: float) -> list[e.Event]:
             args=command.args,
             digest=fingerprint,
             approval_id=command.approval_id,
+            wanted=command.wanted,
         )
     ]
 

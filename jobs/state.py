@@ -142,12 +142,20 @@ class ApprovalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProposedCall:
-    """A tool call that waits for a person; `key` is `<step>/<call>` and names it in its run."""
+    """A tool call that waits for a person; `key` is `<step>/<call>` and names it in its run.
+
+    `wanted` is what was asked for first, when an approver has edited it.
+    """
 
     key: str
     tool: str
     args: JsonObject
     title: str = ""
+    wanted: JsonObject | None = None
+
+    def is_for(self, tool: str, args: JsonObject) -> bool:
+        """Whether this is what that call asks for, as it is now or as it was wanted first."""
+        return self.tool == tool and args in (self.args, self.wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +279,8 @@ class CallStatus(StrEnum):
 class Call:
     """A writing tool call, recorded as intended before it runs.
 
-    `result` is what the tool returned, so that a takeover need not run it again.
+    `result` is what the tool returned, so that a takeover need not run it again. `wanted` is what
+    was asked for, when an approver has edited it into `args`.
     """
 
     key: str
@@ -286,6 +295,11 @@ class Call:
     evidence_id: str = ""
     result: JsonValue = None
     error: str = ""
+    wanted: JsonObject | None = None
+
+    def is_for(self, tool: str, args: JsonObject) -> bool:
+        """Whether this is what that call asks for, as it ran or as it was wanted first."""
+        return self.tool == tool and args in (self.args, self.wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,41 @@ async def test_agent_is_told_what_was_edited() -> None:
     assert 'changed the arguments. What ran was: {"text": "edited"}' in told(house, 1)
 
 
+async def test_next_try_is_not_asked_again_for_what_was_edited() -> None:
+    """An approver made y of x and y ran: who wants x again is told so, and nobody is asked."""
+    script = [call(ONCE, text="x"), *[say("")] * 3, call(ONCE, text="x"), say("done")]
+    house = world(script)
+    await house.start(plan(replace(STEP, retries=Retries(times=1, backoff_s=1))))
+    approval = await house.approval()
+    await house.send(c.EditCall(approval.id, ALICE, 1, approval.calls[0].key, {"text": "y"}))
+    await house.decide()
+    (done,) = await house.calls()
+    assert (done.args, done.wanted) == ({"text": "y"}, {"text": "x"})
+
+    run = await house.later(2)
+
+    assert await output_of(house) == "done"
+    assert house.called == [("act.once", "y")]
+    assert len(run.approvals) == 1
+    assert "not done twice" in told(house)
+    assert 'What ran was: {"text": "y"}' in told(house)
+
+
+async def test_next_try_is_not_asked_again_for_what_was_edited_and_denied() -> None:
+    """A no to an edited call is a no to what was wanted first."""
+    script = [call(ONCE, text="x"), *[say("")] * 3, call(ONCE, text="x"), say("not done")]
+    house = world(script)
+    await house.start(plan(replace(STEP, retries=Retries(times=1, backoff_s=1))))
+    approval = await house.approval()
+    await house.send(c.EditCall(approval.id, ALICE, 1, approval.calls[0].key, {"text": "y"}))
+    await house.decide(is_approval=False)
+
+    run = await house.later(2)
+
+    assert await output_of(house) == "not done"
+    assert (house.called, len(run.approvals)) == ([], 1)
+
+
 async def test_agent_adapts_to_a_denial() -> None:
     """It is told who said no and why; the step does not end with it."""
     house = world([call(ONCE, text="x"), say("not done, Alice said no")])
