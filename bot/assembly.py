@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis.asyncio as aioredis
 import structlog
@@ -37,9 +37,8 @@ from bot.live.retention import Retention
 from bot.platforms.console.adapter import ConsolePlatform
 from bot.platforms.console.redis_store import RedisConsoleStore
 from bot.platforms.port import Platform
-from bot.platforms.slack import assembly as slack
-from bot.platforms.slack.check import setting_problems as slack_problems
-from bot.platforms.slack.health import RedisTroubleStore
+from bot.platforms.slack.wanted import is_wanted as wants_slack
+from bot.platforms.slack.wanted import setting_problems as slack_problems
 from bot.present import Presenter
 from bot.web.app import create_app
 from bot.web.deps import DemoSignIn, Readiness, WebDeps
@@ -56,6 +55,9 @@ from jobs.redis_client import connect
 from jobs.redis_store import RedisStore
 from jobs.service import Runs
 from jobs.store import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from bot.platforms.slack import assembly as slack
 
 log = structlog.get_logger(__name__)
 
@@ -165,8 +167,9 @@ class BotProcess:
         problems = slack_problems(self.settings)
         for problem in problems:
             log.error("slack_not_started", reason=problem.sentence)
-        if problems or not slack.is_wanted(self.settings):
+        if problems or not wants_slack(self.settings):
             return None
+        from bot.platforms.slack import assembly as slack  # 30 MB that only Slack needs.
 
         async def requester_of(run_id: str) -> str:
             run = await store.load(run_id)
@@ -185,8 +188,10 @@ class BotProcess:
     def _slack_inward(
         self, client: aioredis.Redis, spoken: slack.Outward, desk: Desk
     ) -> slack.Inward:
+        from bot.platforms.slack import assembly as slack
+
         async def health() -> str:
-            checks = (await readiness(client)).checks
+            checks = (await readiness(client, has_slack=True)).checks
             return ", ".join(f"{name}: {state}" for name, state in checks.items())
 
         conversation = Conversation(desk, time)
@@ -225,7 +230,7 @@ class BotProcess:
             environ=self.environ,
             secret_key=self._secret,
             clock=time,
-            readiness=lambda: readiness(client),
+            readiness=lambda: readiness(client, has_slack=wants_slack(self.settings)),
             laid_aside=posts.count_laid_aside,
             registry=CollectorRegistry(),
             public_url=settings.public_url or "",
@@ -277,7 +282,7 @@ class BotProcess:
         log.info("serving", url=url)
 
 
-async def readiness(client: aioredis.Redis) -> Readiness:
+async def readiness(client: aioredis.Redis, *, has_slack: bool = False) -> Readiness:
     """Look whether Redis answers and a worker is alive; say where Slack refuses the bot."""
     checks: dict[str, str] = {}
     try:
@@ -285,14 +290,20 @@ async def readiness(client: aioredis.Redis) -> Readiness:
             await client.ping()
             checks["redis"] = "ok"
             workers = await live_workers(client)
-            troubles = await RedisTroubleStore(client).all()
+            troubles = await _slack_troubles(client) if has_slack else ""
     except (aioredis.RedisError, StoreUnavailableError, OSError, TimeoutError) as error:
         return Readiness(False, {**checks, "redis": f"cannot be reached: {error}"})
     checks["workers"] = f"{len(workers)} alive" if workers else "none alive: start muster worker"
     if troubles:
-        where = ", ".join(f"{trouble.code} in {trouble.where}" for trouble in troubles)
-        checks["slack"] = f"{where}: see the channel slack in the console"
+        checks["slack"] = f"{troubles}: see the channel slack in the console"
     return Readiness(bool(workers), checks)
+
+
+async def _slack_troubles(client: aioredis.Redis) -> str:
+    from bot.platforms.slack.health import RedisTroubleStore
+
+    troubles = await RedisTroubleStore(client).all()
+    return ", ".join(f"{trouble.code} in {trouble.where}" for trouble in troubles)
 
 
 def channels(catalogue: Catalogue) -> tuple[str, ...]:

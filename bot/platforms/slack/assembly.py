@@ -92,11 +92,6 @@ class Inward:
         return (self.worker.run, *([self.socket.run] if self.socket is not None else []))
 
 
-def is_wanted(settings: Settings) -> bool:
-    """Whether anything of Slack is set up."""
-    return settings.slack_bot_token is not None or settings.slack_client_id is not None
-
-
 def outward(
     settings: Settings,
     client: aioredis.Redis,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bot.platforms.slack.check import check, scope_problems, setting_problems
+from bot.platforms.slack.check import check, scope_problems
 from bot.platforms.slack.scopes import SCOPES
+from bot.platforms.slack.wanted import setting_problems
 from config.settings import Settings
 from tests.slack_server import SlackServer
 
