@@ -42,7 +42,9 @@ def _following(run: Run, now: float) -> list[e.Event]:
         if state.status in TERMINAL:
             continue
         is_all_over = False
-        if state.status is Status.PENDING and state.retry_at is None:
+        if step.parent and not run.stopped_by and planning.plan_has_ended(run, step.id):
+            events += planning.abandon(run, step, now)
+        elif state.status is Status.PENDING and state.retry_at is None:
             events += _begin(run, step, state, now)
         elif state.is_waiting_for_children and state.subplan is not None:
             events += planning.wake(run, step, state, now)
@@ -107,8 +109,6 @@ def queued(step_id: str, state: StepState, now: float, agent: str = "") -> e.Ste
 
 def _begin(run: Run, step: Step, state: StepState, now: float) -> list[e.Event]:
     scope = run.scope(step)
-    if scope and run.steps[scope].status in TERMINAL:
-        return [e.StepSkipped(at=now, step_id=step.id, reason="its plan has ended")]
     if step.parent != scope:
         return [queued(step.id, state, now)]  # A child of a fan-out, ready with its siblings.
     for need in step.needs:

@@ -244,6 +244,7 @@ def _step_requeued(run: Run, event: e.StepRequeued) -> Run:
 
 
 def _step_failed(run: Run, event: e.StepFailed) -> Run:
+    run = _without_questions(run, event.step_id)
     return _step(
         run,
         event.step_id,
@@ -259,6 +260,7 @@ def _step_skipped(run: Run, event: e.StepSkipped) -> Run:
 
 
 def _step_cancelled(run: Run, event: e.StepCancelled) -> Run:
+    run = _without_questions(run, event.step_id)
     return _step(run, event.step_id, status=Status.CANCELLED, ended_at=event.at, retry_at=None)
 
 
@@ -335,6 +337,14 @@ def _approval_refused(run: Run, event: e.ApprovalRefused) -> Run:
 def _question(run: Run, question_id: str, **changes: Any) -> Run:
     question = replace(run.questions[question_id], **changes)
     return replace(run, questions=_put(run.questions, question_id, question))
+
+
+def _without_questions(run: Run, step_id: str) -> Run:
+    """Cancel what a step still asks when it ends without an answer."""
+    for key, question in run.questions.items():
+        if question.step_id == step_id and question.is_open:
+            run = _question(run, key, is_cancelled=True)
+    return run
 
 
 def _question_asked(run: Run, event: e.QuestionAsked) -> Run:

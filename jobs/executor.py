@@ -23,7 +23,7 @@ from agents.tool import Effect, Toolbox, ToolError
 from config.expressions import ExpressionError
 from config.specs import AgentSpec, BudgetsSpec, WorkflowSpec
 from jobs import commands as c
-from jobs import gates
+from jobs import gates, planning
 from jobs.agent_step import GaveUpError, Worked, solve_step
 from jobs.asking import about_unknown
 from jobs.broker import Ticket
@@ -203,8 +203,8 @@ class Executor:
     async def _about_open_write(self, run: Run, lease: Lease, why: str) -> c.AskQuestion | None:
         """Return what to ask when an ending step leaves a write of which nobody saw the end."""
         run = await patiently(lambda: self._runs.get(run.id))
-        if run.stopped_by:
-            return None  # Its answer names the call and says to look.
+        if run.stopped_by or planning.plan_has_ended(run, lease.step_id):
+            return None  # The answer names the call and says to look.
         for call in run.open_writes(lease.step_id):
             return await about_unknown(
                 self._runs.store,

@@ -14,7 +14,7 @@ from agents.drafts import REPLAN
 from config.specs import MAX_STEPS
 from jobs import events as e
 from jobs.commands import Refusal, Refused, RevisePlan
-from jobs.state import TERMINAL, Run, Status, StepState, SubPlan
+from jobs.state import TERMINAL, ApprovalStatus, Run, Status, StepState, SubPlan
 
 MAX_DEPTH = 3
 """How deep supervisors may plan for supervisors."""
@@ -110,6 +110,29 @@ def above(run: Run, step_id: str) -> list[str]:
         found.append(scope)
         scope = run.scope(run.step(scope))
     return found
+
+
+def plan_has_ended(run: Run, step_id: str) -> bool:
+    """Return whether a supervising step above this one has ended: without it, nothing goes on."""
+    return any(run.steps[key].status in TERMINAL for key in above(run, step_id))
+
+
+def abandon(run: Run, step: Step, now: float) -> list[e.Event]:
+    """End a step whose plan has ended without it; a write that has begun is let end.
+
+    Half of it helps nobody. What comes after the write is cancelled once it is on record.
+    """
+    state = run.steps[step.id]
+    if state.status is Status.RUNNING and state.worker and run.open_writes(step.id):
+        return []
+    if state.status is Status.PENDING and not state.attempt:
+        return [e.StepSkipped(at=now, step_id=step.id, reason="its plan has ended")]
+    cancelled = [
+        e.ApprovalDecided(at=now, approval_id=key, status=ApprovalStatus.CANCELLED.value)
+        for key, approval in run.approvals.items()
+        if approval.status is ApprovalStatus.PENDING and approval.step_id == step.id
+    ]
+    return [*cancelled, e.StepCancelled(at=now, step_id=step.id)]
 
 
 def wake(run: Run, step: Step, state: StepState, now: float) -> list[e.Event]:

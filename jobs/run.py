@@ -103,7 +103,7 @@ def _fail_step(run: Run, command: c.FailStep, now: float) -> list[e.Event]:
     state = _fenced(run, command.step_id, command.attempt)
     step = run.step(command.step_id)
     error = command.error[:MAX_SENTENCE_CHARS]
-    if run.stopped_by:
+    if run.stopped_by or planning.plan_has_ended(run, step.id):
         return [e.StepFailed(at=now, step_id=step.id, error=error)]
     if command.may_retry and state.tries < step.retries.times:
         retries = step.retries
@@ -126,13 +126,13 @@ def _revise_plan(run: Run, command: c.RevisePlan, now: float) -> list[e.Event]:
     if is_repeat and known is not None and known.is_waiting_for_children:
         return []
     _fenced(run, command.step_id, command.attempt)
-    _require_not_stopped(run)
+    _require_not_stopped(run, command.step_id)
     return planning.revise(run, command, now)
 
 
 def _hand_off(run: Run, command: c.HandOff, now: float) -> list[e.Event]:
     state = _fenced(run, command.step_id, command.attempt)
-    _require_not_stopped(run)
+    _require_not_stopped(run, command.step_id)
     if sentence := objection_to_hop(run, command.step_id, command.to):
         raise Refused(Refusal.INVALID, sentence)
     handed = e.StepHandedOff(
@@ -201,7 +201,7 @@ def _post_message(run: Run, command: c.PostMessage, now: float) -> list[e.Event]
 
 def _lose_step(run: Run, command: c.LoseStep, now: float) -> list[e.Event]:
     state = _fenced(run, command.step_id, command.attempt)
-    if run.stopped_by:
+    if run.stopped_by or planning.plan_has_ended(run, command.step_id):
         return [e.StepCancelled(at=now, step_id=command.step_id)]
     # With a write open, its next worker asks a person instead of trying again.
     if state.losses >= MAX_LOSSES and not run.open_writes(command.step_id):
@@ -215,7 +215,7 @@ def _lose_step(run: Run, command: c.LoseStep, now: float) -> list[e.Event]:
 def _requeue_step(run: Run, command: c.RequeueStep, now: float) -> list[e.Event]:
     state = _fenced(run, command.step_id, command.attempt)
     reason = command.reason[:MAX_SENTENCE_CHARS]
-    if run.stopped_by:
+    if run.stopped_by or planning.plan_has_ended(run, command.step_id):
         return [e.StepCancelled(at=now, step_id=command.step_id)]
     if state.requeues >= MAX_REQUEUES:
         error = f"what it decided came too late {state.requeues + 1} times in a row: {reason}"
@@ -228,7 +228,7 @@ def _request_approval(run: Run, command: c.RequestApproval, now: float) -> list[
     if known is not None:
         return []
     _fenced(run, command.step_id, command.attempt)
-    _require_not_stopped(run)
+    _require_not_stopped(run, command.step_id)
     requested = e.ApprovalRequested(at=now, approval=command.approval)
     if run.late is None:
         return [requested]
@@ -242,13 +242,13 @@ def _ask_question(run: Run, command: c.AskQuestion, now: float) -> list[e.Event]
     if command.question.id in run.questions:
         return []
     _fenced(run, command.step_id, command.attempt)
-    _require_not_stopped(run)
+    _require_not_stopped(run, command.step_id)
     return [e.QuestionAsked(at=now, question=command.question)]
 
 
 def _intend_call(run: Run, command: c.IntendCall, now: float) -> list[e.Event]:
     _fenced(run, command.step_id, command.attempt)
-    _require_not_stopped(run)
+    _require_not_stopped(run, command.step_id)
     fingerprint = digest([command.key, command.tool, command.args])
     known = run.calls.get(command.key)
     if known is not None and known.status is CallStatus.INTENDED and known.digest == fingerprint:
@@ -311,9 +311,11 @@ def _decide_approval(run: Run, command: c.Decide, now: float) -> list[e.Event]:
     return approvals.decide(run, command, now)
 
 
-def _require_not_stopped(run: Run) -> None:
+def _require_not_stopped(run: Run, step_id: str = "") -> None:
     if run.stopped_by:
         raise Refused(Refusal.RUN_OVER, f"The run was stopped by {run.stopped_by}.")
+    if step_id and planning.plan_has_ended(run, step_id):
+        raise Refused(Refusal.RUN_OVER, f"The plan of {step_id} has ended.")
 
 
 def _stop_run(run: Run, command: c.StopRun, now: float) -> list[e.Event]:

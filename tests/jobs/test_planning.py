@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from agents.domain import Moment, Plan, Step
+from config.specs import Retries
 from jobs import commands as c
 from jobs import events as e
 from jobs import planning
 from jobs.commands import Refusal, Refused
 from jobs.run import MAX_REQUEUES, decide
-from jobs.state import ApprovalStatus, Question, Run, Status, SubPlan
+from jobs.state import ApprovalStatus, CallStatus, Question, Run, Status, SubPlan
 from tests.jobs.plans import (
     ALICE,
     NOW,
@@ -349,18 +350,68 @@ def test_a_supervisor_cannot_end_before_its_steps() -> None:
     assert refused(run, c.FinishStep("goal", 2, {})).refusal is Refusal.INVALID
 
 
+def broken(run: Run) -> Run:
+    """Return the run after its supervisor, which has something to look at, failed."""
+    run = looking(run)
+    attempt = run.steps["goal"].attempt
+    return send(run, c.FailStep("goal", attempt, "broken", may_retry=False))
+
+
 def test_a_failed_supervisor_takes_its_plan_along() -> None:
-    """What has not begun is skipped, what has begun may end, and the run ends."""
+    """What has not begun is skipped, what works is cancelled, at every level, and the run ends."""
     steps = (child("a"), child("b"), child("c", needs=("b",)), child("d", for_each="[1, 2]"))
-    run = looking(fail(planned(*steps), "goal.a"))
-    run = send(run, c.FailStep("goal", 2, "broken", may_retry=False))
+    run = planned(*steps, child("part"), child("asks"), child("waits"))
+    run = take(run, "goal.part")
+    run = send(run, revision(run, child("x", "goal.part"), scope="goal.part"))
+    run = take(take(take(run, "goal.asks"), "goal.waits"), "goal.d.0")
+    question = Question("q-1", "goal.asks", "Which?", kind="input", asked_at=NOW)
+    run = send(run, c.AskQuestion("goal.asks", 1, question))
+    run = send(run, c.RequestApproval("goal.waits", 1, rollback_approval(run, "goal.waits")))
+
+    run = broken(fail(run, "goal.a"))
 
     assert status(run, "c") is Status.SKIPPED
-    run = take(run, "goal.d.0")
-    run = send(run, c.LoseStep("goal.d.0", 1))
-    assert status(run, "d.0") is Status.SKIPPED
-    run = finish(finish(run, "goal.b"), "goal.d.1")
+    for name in ("b", "d", "d.0", "d.1", "part", "part.x", "asks", "waits"):
+        assert status(run, name) is Status.CANCELLED, name
+    assert run.questions["q-1"].is_cancelled
+    assert [one.status for one in run.approvals.values()] == [ApprovalStatus.CANCELLED]
     assert run.status is Status.FAILED
+
+
+def test_a_failed_supervisor_lets_a_write_end() -> None:
+    """Half a write helps nobody: it is put on record, no other begins, and then its step ends."""
+    run = take(planned(child("a"), child("b"), child("c")), "goal.b")
+    run = send(run, c.IntendCall("goal.b", 1, "goal.b/call", "service.restart", {}))
+    run = broken(fail(run, "goal.a"))
+
+    assert (status(run, "b"), status(run, "c")) == (Status.RUNNING, Status.CANCELLED)
+    another = c.IntendCall("goal.b", 1, "goal.b/more", "service.restart", {})
+    assert refused(run, another).refusal is Refusal.RUN_OVER
+    run = send(run, c.FinishCall("goal.b", 1, "goal.b/call", is_success=True))
+    assert run.calls["goal.b/call"].status is CallStatus.SUCCEEDED
+    assert status(run, "b") is Status.CANCELLED
+    assert run.status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("command", "becomes"),
+    [
+        (c.LoseStep("goal.b", 1), Status.CANCELLED),
+        (c.RequeueStep("goal.b", 1, "late"), Status.CANCELLED),
+        (c.FailStep("goal.b", 1, "boom"), Status.FAILED),
+    ],
+)
+def test_a_write_that_nobody_saw_end_is_told(command: c.Command, becomes: Status) -> None:
+    """Its step is not tried again for a plan that has ended; the answer says where to look."""
+    run = take(planned(child("a"), child("b", retries=Retries(times=3))), "goal.b")
+    run = send(run, c.IntendCall("goal.b", 1, "goal.b/call", "service.restart", {}))
+    run = broken(fail(run, "goal.a"))
+
+    run = send(run, command)
+
+    assert status(run, "b") is becomes
+    assert run.answer is not None
+    assert "Check by hand" in run.answer.recommendations[0]
 
 
 def test_a_lost_supervisor_looks_again() -> None:

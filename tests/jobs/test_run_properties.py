@@ -114,6 +114,10 @@ class World:
             assert state.status not in TERMINAL or after.steps[step_id] == state, "it rose again"
             has_begun = state.status is not Status.PENDING or state.attempt
             assert not has_begun or after.step(step_id) == before.step(step_id), "rewritten"
+        for step_id, state in after.steps.items():
+            if planning.plan_has_ended(after, step_id) and state.status not in TERMINAL:
+                assert state.status is Status.RUNNING, "it works for a plan that has ended"
+                assert after.open_writes(step_id) or after.stopped_by
         if isinstance(command, _OF_WORKERS) and after.version > before.version:
             state = before.steps[command.step_id]
             assert (state.attempt, state.status) == (command.attempt, Status.RUNNING)
