@@ -16,7 +16,7 @@ from agents.domain import Evidence, JsonObject, Moment, ThreadRef
 from agents.redact import redact
 from agents.sandbox import check_arguments
 from agents.secret_args import secret_argument
-from agents.tool import Toolbox, ToolContext, ToolRetry, UnknownToolError
+from agents.tool import Tool, Toolbox, ToolContext, ToolRetry, UnknownToolError
 from agents.wording import duration
 from bot.forms import Delivery, Forms, Ticket
 from bot.intake import NOTHING_ENCLOSED, Enclosed, Receipt, Submission
@@ -202,10 +202,7 @@ class Desk:
             return await self._click(approval_id, person, command)
         try:
             tool = self._toolbox[call.tool]
-            checked: JsonObject = tool.arguments.model_validate(args).model_dump(
-                mode="json", exclude_unset=True
-            )
-            check_arguments(tool, checked, ToolContext(self._rules.world, time()))
+            checked = self._checked(tool, args)
         except UnknownToolError as error:
             return Outcome(Refusal.INVALID, f"{error}.", run)
         except ValidationError as error:
@@ -225,14 +222,24 @@ class Desk:
         return await self._click(approval_id, person, command)
 
     def argument_errors(self, tool: str, args: JsonObject) -> Mapping[str, str]:
-        """Return what the tool's own schema finds wrong, by argument; looks at nothing else."""
+        """Return what the tool itself finds wrong, by argument; looks at no run."""
         try:
-            self._toolbox[tool].arguments.model_validate(args)
+            self._checked(self._toolbox[tool], args)
         except UnknownToolError as error:
             return {"": f"{error}."}
         except ValidationError as error:
             return _field_errors(error)
+        except ToolRetry as error:
+            return {error.argument: str(error)}
         return {}
+
+    def _checked(self, tool: Tool, args: JsonObject) -> JsonObject:
+        """Return arguments as the tool's schema reads them; an error when it takes them not."""
+        checked: JsonObject = tool.arguments.model_validate(args).model_dump(
+            mode="json", exclude_unset=True
+        )
+        check_arguments(tool, checked, ToolContext(self._rules.world, time()))
+        return checked
 
     async def answer_question(
         self, question_id: str, person: Person, answer: str, run_id: str = ""

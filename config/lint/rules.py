@@ -23,7 +23,7 @@ from config.specs import (
     WorkflowSpec,
 )
 
-PLATFORMS = ("console",)
+PLATFORMS = ("console", "slack")
 """Where a route may report: the platforms that the bot is put together with."""
 
 

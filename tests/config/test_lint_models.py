@@ -280,7 +280,7 @@ SOURCE_MISTAKES = [
     ),
     (
         "    kind: form\n    workflow: story\n    platform: slak\n",
-        '5:5: sources.web.platform: no platform "slak"; ',
+        '5:5: sources.web.platform: no platform "slak"; did you mean "slack"?',
     ),
     (
         "    kind: form\n    workflow: story\n    items: body.all\n",
