@@ -34,6 +34,7 @@ from agents.tool import Effect
 from config.specs import PERSON
 from jobs import commands as c
 from jobs.asking import ANSWER_WITHIN_S, Denied, Suspended, why_not
+from jobs.briefing import team_of_reviewer
 from jobs.calling import OutOfTime, own_key
 from jobs.commands import Refusal, Refused
 from jobs.filling import MAX_OUTPUT_BYTES, StepError, instruction_of
@@ -143,8 +144,6 @@ def _review(bench: Workbench) -> Review | None:
     reviewer = bench.agents.get(spec.by)
     if reviewer is None:
         raise StepError(f"its output is to be reviewed by {spec.by!r}, and there is no such agent")
-    # What a supervisor sums up is not reviewed, so none may take the step over.
-    team = [name for name in reviewer.team or bench.agents if name != bench.agent.name]
     has_model = bool(reviewer.model) and bench.thinking.model.offers(reviewer.model or "")
     return Review(
         criteria=spec.criteria,
@@ -153,9 +152,7 @@ def _review(bench: Workbench) -> Review | None:
         retries=spec.retries,
         title=bench.step.title,
         instruction=instruction_of(bench.run, bench.step.id),
-        team=tuple(
-            name for name in team if name in bench.agents and not bench.agents[name].supervises
-        ),
+        team=team_of_reviewer(bench, reviewer),
     )
 
 

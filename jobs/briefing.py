@@ -68,14 +68,28 @@ def team_of(bench: Workbench, run: Run, *, may_nest: bool) -> dict[str, AgentSpe
 
     Nobody gives work to those above: it would come back.
     """
-    agent, model = bench.agent, bench.thinking.model
-    names = agent.team or tuple(sorted(bench.agents))
+    return _able(bench, run, bench.agent, may_nest=may_nest)
+
+
+def team_of_reviewer(bench: Workbench, reviewer: AgentSpec) -> tuple[str, ...]:
+    """Return whom a reviewer may give the step instead: of its team, who can do it now.
+
+    Nobody judges their own work, so the reviewer cannot take it; what a supervisor sums up is
+    not reviewed, so none may take it either.
+    """
+    able = _able(bench, bench.run, reviewer, may_nest=False)
+    return tuple(name for name in able if name != bench.agent.name)
+
+
+def _able(bench: Workbench, run: Run, giver: AgentSpec, *, may_nest: bool) -> dict[str, AgentSpec]:
+    """Return who of an agent's team (without one: of all) can work now on this step's behalf."""
+    model = bench.thinking.model
     above = {run.steps[key].agent for key in planning.above(run, bench.step.id)}
     return {
         name: one
-        for name in names
+        for name in giver.team or tuple(sorted(bench.agents))
         if (one := bench.agents.get(name)) is not None
-        and name not in (agent.name, *above)
+        and name not in (giver.name, *above)
         and (one.runbook is not None or model.offers(one.model or ""))
         and (may_nest or not one.supervises)
     }

@@ -1097,6 +1097,29 @@ async def test_step_that_is_reviewed_is_not_given_to_a_supervisor() -> None:
     assert "lead is not in the team of judge" in (await house.question()).text
 
 
+class OnlySmart(ScriptedModel):
+    """A model behind one alias."""
+
+    def offers(self, alias: str) -> bool:
+        """Know one alias."""
+        return alias == "smart"
+
+
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [("judge", "nobody judges their own work"), ("mute", "its model is not offered")],
+)
+async def test_step_that_is_reviewed_goes_to_who_can_do_it(to: str, why: str) -> None:
+    """Without a team the reviewer has everybody, but not itself, and nobody who cannot work."""
+    mute = thinker("mute", model="missing", tools=())
+    script = [say("x"), verdict("reassign", to=to, feedback=why)]
+    house = World(agents=(thinker(), JUDGE, mute), model=OnlySmart(script))
+
+    await house.start(plan(REVIEWED))
+
+    assert f"{to} is not in the team of judge" in (await house.question()).text
+
+
 async def test_review_that_cannot_be_made_asks_a_person() -> None:
     """Bad output never passes because its reviewer is away."""
     house = world([say("x"), NoModelError("smart", {})], thinker(), JUDGE)
