@@ -186,22 +186,27 @@ class Thinking:
         self._run = await patiently(lambda: self._runs.send(self._run.id, command))
 
     def _question(self, key: str, reached: BudgetReachedError) -> Suspended | StoppedAtBudget:
-        """Return what to raise: a question to people, or their word to stop."""
+        """Return what to raise: a question to people, or their word to stop.
+
+        What was answered last about this budget holds for every step of the run.
+        """
         step_id, now = self._lease.step_id, self._clock()
         asked = [
             question
             for question in self._run.questions.values()
-            if question.step_id == step_id and question.about == reached.scope
+            if question.kind == "budget" and question.about == reached.scope
         ]
-        stopped = [question for question in asked if question.answer == STOP]
-        if stopped:
-            return StoppedAtBudget(f"{reached}; {stopped[-1].answered_by} said to stop")
+        answered = [question for question in asked if question.answer is not None]
+        last = max(answered, key=lambda question: question.answered_at or 0.0, default=None)
+        if last is not None and last.answer == STOP:
+            return StoppedAtBudget(f"{reached}; {last.answered_by} said to stop")
+        number = sum(question.step_id == step_id for question in asked) + 1
         return Suspended(
             c.AskQuestion(
                 step_id=step_id,
                 attempt=self._lease.attempt,
                 question=Question(
-                    id=f"q-{self._run.id}-{step_id}-budget-{reached.scope}-{len(asked) + 1}",
+                    id=f"q-{self._run.id}-{step_id}-budget-{reached.scope}-{number}",
                     step_id=step_id,
                     text=f"{str(reached)[0].upper()}{str(reached)[1:]}. Go on with as much again?",
                     options=BUDGET_OPTIONS,

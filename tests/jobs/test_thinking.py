@@ -95,6 +95,39 @@ async def test_continue_said_to_one_step_holds_for_another_at_work() -> None:
     assert {run.steps[key].status for key in "ab"} == {Status.SUCCEEDED}
 
 
+async def test_stop_said_to_one_step_holds_for_the_others() -> None:
+    """Who stopped at a budget is not asked about it again by the next step."""
+    eager = AgentSpec(name="eager", title="E", description="Thinks.", model="smart")
+    house = World(agents=(eager,))
+    house.models = Granting(ScriptedModel([say("never said")]))
+    await house.start(plan(agent_step("a", "eager"), agent_step("b", "eager", after=("a",))))
+
+    run = await house.answer("stop")
+
+    assert len(run.questions) == 1
+    assert run.is_over
+    for key in "ab":
+        assert run.steps[key].status is Status.FAILED
+        assert "Alice said to stop" in run.steps[key].error
+
+
+async def test_the_newest_answer_about_a_budget_counts() -> None:
+    """A budget that is reached again is asked about again, until somebody says stop."""
+    eager = AgentSpec(name="eager", title="E", description="Thinks.", model="smart")
+    house = World(agents=(eager,), model=ScriptedModel([used_up] * 9))
+    await house.start(plan(agent_step("a", "eager"), agent_step("b", "eager", after=("a",))))
+    await house.answer("continue")
+    house.clock.now += 1
+    assert (await house.question()).id.endswith("-a-budget-run-2")
+    await house.answer("continue")
+    house.clock.now += 1
+
+    run = await house.answer("stop")
+
+    assert [one.answer for one in run.questions.values()] == ["continue", "continue", "stop"]
+    assert run.is_over
+
+
 async def test_store_that_is_away_before_a_model_call_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
