@@ -149,6 +149,9 @@ def _plan_revised(run: Run, event: e.PlanRevised) -> Run:
         seen=event.seen,
         heard_at=event.heard_at,
         looks=before.looks + 1,
+        began_at=before.began_at if state.subplan else event.at,
+        max_wall_s=before.max_wall_s if event.max_wall_s is None else event.max_wall_s,
+        service_levels=event.service_levels or before.service_levels,
     )
     if planned or event.dropped:
         revision = Revision(

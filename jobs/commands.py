@@ -11,6 +11,7 @@ from enum import StrEnum
 from pydantic import JsonValue
 
 from agents.domain import Goal, JsonObject, Moment, Plan, Step
+from config.specs import ServiceLevelSpec
 from jobs.state import Approval, Person, Question
 
 
@@ -92,7 +93,8 @@ class RevisePlan:
 
     `steps` carry full ids (`<step_id>.<name>`), also in needs, after and approves. A change needs
     its `answer` said again; a plan that goes on keeps the one it has. `seen` and `heard_at` say
-    what the supervisor knew; see `jobs.state.SubPlan`.
+    what the supervisor knew; see `jobs.state.SubPlan`. `max_wall_s` and `service_levels` are those
+    of the workflow that it chose.
     """
 
     step_id: str
@@ -105,6 +107,8 @@ class RevisePlan:
     inputs: JsonObject | None = None
     seen: tuple[str, ...] = ()
     heard_at: float = 0.0
+    max_wall_s: float | None = None
+    service_levels: tuple[ServiceLevelSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs import levels
+from jobs import levels, planning
 from jobs.broker import Ticket
 from jobs.commands import TimerKind
 from jobs.state import ApprovalStatus, Run, Status, StepState
@@ -78,6 +78,8 @@ def _timers(run: Run) -> dict[TimerKey, float]:
     if (late_at := levels.due_at(run)) is not None:
         timers[(TimerKind.SERVICE_LEVEL, "")] = late_at
     for key, state in run.steps.items():
+        if not run.stopped_by and (ends_at := planning.late_at(run, key)) is not None:
+            timers[(TimerKind.WALL, key)] = ends_at
         if state.retry_at is not None and state.status is Status.PENDING:
             timers[(TimerKind.RETRY, key)] = state.retry_at
     for key, approval in run.approvals.items():

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, TypeAdapter
 
 from agents.domain import Answer, Goal, JsonObject, Moment, Plan, Step
+from config.specs import ServiceLevelSpec
 from jobs.state import Approval, Question, Status
 
 
@@ -159,6 +160,8 @@ class PlanRevised:
     inputs: JsonObject | None = None
     seen: tuple[str, ...] = ()
     heard_at: float = 0.0
+    max_wall_s: float | None = None
+    service_levels: tuple[ServiceLevelSpec, ...] = ()
     type: Literal["plan_revised"] = "plan_revised"
 
 

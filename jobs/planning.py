@@ -58,6 +58,8 @@ def revise(run: Run, command: RevisePlan, now: float) -> list[e.Event]:
         inputs=command.inputs,
         seen=command.seen,
         heard_at=command.heard_at,
+        max_wall_s=command.max_wall_s,
+        service_levels=command.service_levels,
     )
     reason = f"no longer needed: {command.reason}"[:MAX_REASON_CHARS]
     skipped = [
@@ -112,6 +114,28 @@ def above(run: Run, step_id: str) -> list[str]:
     return found
 
 
+def late_at(run: Run, step_id: str) -> float | None:
+    """Return when a supervising step's workflow must have ended (Unix seconds), if ever."""
+    state = run.steps[step_id]
+    subplan = state.subplan
+    if subplan is None or subplan.max_wall_s is None or state.status in TERMINAL:
+        return None
+    return subplan.began_at + subplan.max_wall_s
+
+
+def out_of_time(run: Run, step_id: str, now: float) -> list[e.Event]:
+    """Fail a supervising step whose workflow took too long; its plan ends with it."""
+    due = late_at(run, step_id) if step_id in run.steps else None
+    subplan = run.steps[step_id].subplan if due is not None else None
+    if due is None or subplan is None or now < due:
+        return []
+    error = f"its workflow {subplan.workflow} may take {subplan.max_wall_s:g} s"
+    return [
+        *_cancelled_approvals(run, step_id, now),
+        e.StepFailed(at=now, step_id=step_id, error=error),
+    ]
+
+
 def plan_has_ended(run: Run, step_id: str) -> bool:
     """Return whether a supervising step above this one has ended: without it, nothing goes on."""
     return any(run.steps[key].status in TERMINAL for key in above(run, step_id))
@@ -127,12 +151,18 @@ def abandon(run: Run, step: Step, now: float) -> list[e.Event]:
         return []
     if state.status is Status.PENDING and not state.attempt:
         return [e.StepSkipped(at=now, step_id=step.id, reason="its plan has ended")]
-    cancelled = [
+    return [
+        *_cancelled_approvals(run, step.id, now),
+        e.StepCancelled(at=now, step_id=step.id),
+    ]
+
+
+def _cancelled_approvals(run: Run, step_id: str, now: float) -> list[e.Event]:
+    return [
         e.ApprovalDecided(at=now, approval_id=key, status=ApprovalStatus.CANCELLED.value)
         for key, approval in run.approvals.items()
-        if approval.status is ApprovalStatus.PENDING and approval.step_id == step.id
+        if approval.status is ApprovalStatus.PENDING and approval.step_id == step_id
     ]
-    return [*cancelled, e.StepCancelled(at=now, step_id=step.id)]
 
 
 def wake(run: Run, step: Step, state: StepState, now: float) -> list[e.Event]:

@@ -398,6 +398,8 @@ def _fire_timer(run: Run, command: c.FireTimer, now: float) -> list[e.Event]:
         return []
     if command.kind is c.TimerKind.SERVICE_LEVEL:
         return levels.miss(run, now)
+    if command.key:
+        return planning.out_of_time(run, command.key, now)
     return _stop(run, "its time limit", f"it may take {run.plan.max_wall_s:g} s", now)
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pydantic import JsonValue, TypeAdapter
 
 from agents.domain import Answer, Goal, JsonObject, Moment, Plan, Step
+from config.specs import ServiceLevelSpec
 
 
 class Status(StrEnum):
@@ -82,7 +83,8 @@ class SubPlan:
     `answer` is the child whose output becomes the step's own without another look; `inputs` are
     what expressions of the children read as `goal.inputs` when a workflow was chosen. `seen` are
     the ended children, and `heard_at` the time of the last message, that the supervisor knew of
-    when it last looked; `looks` counts its looks.
+    when it last looked; `looks` counts its looks. A chosen workflow is held to its own limits:
+    `max_wall_s` and `service_levels` count from `began_at`, when it was planned.
     """
 
     revision: int = 1
@@ -93,6 +95,9 @@ class SubPlan:
     seen: tuple[str, ...] = ()
     heard_at: float = 0.0
     looks: int = 1
+    began_at: float = 0.0
+    max_wall_s: float | None = None
+    service_levels: tuple[ServiceLevelSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

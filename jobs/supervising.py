@@ -346,6 +346,9 @@ class _Supervision:
             workflow=workflow.name,
             inputs=inputs,
         )
+        command = replace(
+            command, max_wall_s=workflow.max_wall_s, service_levels=workflow.service_levels
+        )
         return await self._start(command, scope)
 
     async def _start(self, command: c.RevisePlan, scope: Scope) -> JsonValue:

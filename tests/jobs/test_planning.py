@@ -13,6 +13,7 @@ from jobs import commands as c
 from jobs import events as e
 from jobs import planning
 from jobs.commands import Refusal, Refused
+from jobs.consequences import consequences
 from jobs.run import MAX_REQUEUES, decide
 from jobs.state import ApprovalStatus, CallStatus, Question, Run, Status, SubPlan
 from tests.jobs.plans import (
@@ -376,6 +377,54 @@ def test_a_failed_supervisor_takes_its_plan_along() -> None:
     assert run.questions["q-1"].is_cancelled
     assert [one.status for one in run.approvals.values()] == [ApprovalStatus.CANCELLED]
     assert run.status is Status.FAILED
+
+
+def timed(*steps: Step, **fields: Any) -> Run:
+    """Return a run whose one step has chosen a workflow that may take a minute."""
+    return planned(*steps, workflow="check", max_wall_s=60, **fields)
+
+
+def test_a_chosen_workflow_that_takes_too_long_ends() -> None:
+    """Its supervisor fails, whatever it waits for, and its plan with it."""
+    run = looking(fail(timed(child("a"), child("b")), "goal.a"))
+    question = Question("q-1", "goal", "Which?", kind="input", asked_at=NOW)
+    run = send(run, c.AskQuestion("goal", 2, question))
+    limit = c.FireTimer(c.TimerKind.WALL, "goal")
+    assert consequences(None, run).timers_set[(c.TimerKind.WALL, "goal")] == NOW + 60
+    assert decide(run, limit, NOW + 59) == []
+
+    run = send(run, limit, NOW + 60)
+
+    assert run.steps["goal"].error == "its workflow check may take 60 s"
+    assert status(run, "b") is Status.CANCELLED
+    assert run.questions["q-1"].is_cancelled
+    assert run.status is Status.FAILED
+
+
+def test_the_limit_of_a_workflow_below_ends_only_that() -> None:
+    """The supervisor above looks at the failure, and the run goes on."""
+    run = take(planned(child("part"), child("other")), "goal.part")
+    below = revision(
+        run, child("x", "goal.part"), scope="goal.part", workflow="check", max_wall_s=60
+    )
+    run = send(run, below)
+
+    run = send(run, c.FireTimer(c.TimerKind.WALL, "goal.part"), NOW + 60)
+
+    assert status(run, "part") is Status.FAILED
+    assert status(run, "part.x") is Status.CANCELLED
+    assert status(run, "other") is Status.QUEUED
+    assert run.steps["goal"].status is Status.QUEUED
+
+
+def test_what_has_no_limit_or_has_ended_takes_no_time() -> None:
+    """A plan of a supervisor's own is held to the run's limit alone."""
+    limit = c.FireTimer(c.TimerKind.WALL, "goal")
+    ended = finish(timed(child("a"), answer="goal.a"), "goal.a", {"headline": "done"})
+
+    assert decide(planned(child("a")), limit, NOW + 1e6) == []
+    assert decide(ended, limit, NOW + 60) == []
+    assert decide(planned(child("a")), c.FireTimer(c.TimerKind.WALL, "gone"), NOW) == []
 
 
 def test_a_failed_supervisor_lets_a_write_end() -> None:

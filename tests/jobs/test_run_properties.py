@@ -227,6 +227,7 @@ class World:
             answer=self.dice.choice(["", names[-1] if names else ""]),
             seen=tuple(ended),
             heard_at=max(heard, default=0.0),
+            max_wall_s=None if state.children else self.dice.choice([None, None, 100.0]),
         )
 
     async def _begin_write(self, run: Run, lease: Lease, kind: str, key: str) -> None:

@@ -16,10 +16,12 @@ from agents.models.scripted import Line, ScriptedModel, output
 from agents.tool import ToolContext, ToolFailed
 from config.specs import (
     AgentSpec,
+    ApproversSpec,
     BudgetsSpec,
     CallSpec,
     InputSpec,
     MatchSpec,
+    ServiceLevelSpec,
     StepSpec,
     WorkflowSpec,
 )
@@ -75,6 +77,8 @@ CHECK = WorkflowSpec(
         ),
     ),
     answer="answer",
+    max_wall_s=900,
+    service_levels=(ServiceLevelSpec(within_s=600, to=ApproversSpec(groups=("leads",))),),
 )
 PLAN = Plan(
     workflow="",
@@ -160,6 +164,9 @@ async def test_a_fitting_workflow_is_chosen_and_filled() -> None:
     assert run.children["goal.look"].is_reviewed
     (revision,) = run.revisions
     assert (revision.reason, revision.workflow) == ("It is made for this.", "check")
+    subplan = run.steps["goal"].subplan
+    assert subplan is not None
+    assert (subplan.max_wall_s, subplan.service_levels) == (900, CHECK.service_levels)
     assert len(asked(house)) == 1
     assert "one of the services" in asked(house)[0].messages[0].text
 
