@@ -179,7 +179,11 @@ class StepHandedOff:
 
 @dataclass(frozen=True, slots=True)
 class TurnTaken:
-    """A model call was made for the step; `key` is unique in the step."""
+    """A model call made for the step was answered; `key` is unique in the step.
+
+    One without a reply (cut off or failed) is counted in the budgets alone: what it cost nobody
+    heard, and its worker may no longer own the step.
+    """
 
     at: float
     step_id: str
