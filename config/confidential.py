@@ -9,7 +9,6 @@ from pydantic import SecretStr
 
 from config.settings import Settings, variables
 
-
 PROVIDER_KEYS = ("_API_KEY", "_ACCESS_KEY", "_SECRET_KEY")
 """How the environment variables end in which providers' keys stand."""
 
