@@ -35,7 +35,8 @@ class Pace:
     `gaps_s`: least time between two frames of one card while its run is young, older, old.
     `per_card_s`: with N live cards the gap is at least N times this. `rate_per_s` and `burst`
     are the shared budget of edits, of which `reserved` are kept for approvals and final frames.
-    A rate of 0 means that there is no limit.
+    A rate of 0 means that there is no limit. `has_free_posts`: the platform counts new messages
+    apart from edits, and paces them itself.
     """
 
     gaps_s: tuple[float, float, float]
@@ -43,11 +44,12 @@ class Pace:
     rate_per_s: float = 0.0
     burst: float = 0.0
     reserved: float = 0.0
+    has_free_posts: bool = False
 
 
 CONSOLE = Pace(gaps_s=(0.1, 0.1, 0.1), per_card_s=0.01)
 """It has no limit; with many cards at once the gap only keeps this machine's own work small."""
-SLACK = Pace((2.5, 5.0, 10.0), rate_per_s=38 / 60, burst=10.0, reserved=5.0)
+SLACK = Pace((2.5, 5.0, 10.0), rate_per_s=38 / 60, burst=10.0, reserved=5.0, has_free_posts=True)
 """Slack takes 50 edits a minute of an app in a workspace: 38 and a burst of 10 stay below that,
 wherever its minute begins."""
 SLACK_DIRECT = replace(SLACK, gaps_s=(1.5, 3.0, 10.0))

@@ -236,8 +236,9 @@ class Card:
         urgency = urgency_of(self._shown, frame.view)
         if (wait_s := self._wait_s(frame, urgency)) > 0:
             return wait_s
-        budget = self._board.budget(frame.thread)
-        self._board.note(frame.thread, budget.spend(self._board.clock()))
+        if not self._is_free(frame):
+            budget = self._board.budget(frame.thread)
+            self._board.note(frame.thread, budget.spend(self._board.clock()))
         try:
             await self._send(platform, frame)
         except PlatformBusyError as busy:
@@ -261,6 +262,8 @@ class Card:
         return 0.0
 
     def _wait_s(self, frame: Frame, urgency: Urgency) -> float:
+        if self._is_free(frame):
+            return 0.0
         now = self._board.clock()
         budget = self._board.budget(frame.thread)
         wait_s = budget.wait_s(now, urgency)
@@ -269,6 +272,15 @@ class Card:
             gap = gap_s(self._board.pace(frame.thread), frame.age_s, beside) * budget.factor(now)
             wait_s = max(wait_s, self._shown_at + gap - now)
         return wait_s
+
+    def _is_free(self, frame: Frame) -> bool:
+        """Whether it is a new message, on a platform whose budget of edits has none of those."""
+        is_new = self._message is None and not self._may_exist
+        return (
+            is_new
+            and self._board.pace(frame.thread).has_free_posts
+            and not self._board.may_be_anothers(frame.age_s)
+        )
 
     async def _send(self, platform: Platform, frame: Frame) -> None:
         if self._message is not None:

@@ -173,3 +173,20 @@ def test_waiting_means_that_nothing_else_goes_on() -> None:
     assert presence_of(replace(WAITS, steps=(*WAITS.steps, busy))) is Presence.WORKING
     assert presence_of(CARD) is Presence.WORKING
     assert presence_of(LATER) is Presence.DONE
+
+
+@pytest.mark.parametrize(("led_for_s", "cost"), [(module.CLOCK_SKEW_S + 1, 0), (0.0, 1)])
+async def test_a_new_message_costs_no_edit_in_slack(led_for_s: float, cost: int) -> None:
+    """Slack counts posts apart; only where another leader may have posted it is it edited too."""
+    play = Playing()
+    now = [1_000.0]
+    board = Board({"slack": play.platform}, lambda: now[0])
+    now[0] += led_for_s
+    before = board.budget(play.thread).tokens
+    card = Card("run-1:card", board, play.look, play.settle, is_known=False)
+    running = asyncio.create_task(card.run())
+    card.touch()
+    await wait_for(lambda: bool(play.platform.shown))
+
+    assert board.budget(play.thread).tokens == before - cost
+    running.cancel()
