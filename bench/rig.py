@@ -156,11 +156,13 @@ class UpStack:
 
 
 @asynccontextmanager
-async def muster_up(config: Mapping[str, str] | None = None) -> AsyncIterator[UpStack]:
+async def muster_up(
+    config: Mapping[str, str] | None = None, **settings: str
+) -> AsyncIterator[UpStack]:
     """Run `muster up` with these YAML files as its catalogue, from ready until stopped."""
     with state_dir() as folder:
         port = _free_port()
-        env = environ(folder, MUSTER_PORT=str(port))
+        env = environ(folder, MUSTER_PORT=str(port), **settings)
         if config:
             env["MUSTER_CONFIG_DIR"] = str(_write(config, folder))
         began = time.perf_counter()

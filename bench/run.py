@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import alerts_bench, console, idle, models, overhead, recovery, worker_bench
+from bench import alerts_bench, console, idle, models, overhead, recovery, slack, worker_bench
 from bench.figures import LATEST, Figure, save, table
 
 Measure = Callable[[], Awaitable[list[Figure]]]
@@ -30,6 +30,7 @@ PARTS: Mapping[str, Measure] = {
     "models": models.measure,
     "recovery": recovery.measure,
     "console": console.measure,
+    "slack": slack.measure,
     "idle": idle.measure,
     "worker": worker_bench.figures,
     "store": alerts_bench.figures,
