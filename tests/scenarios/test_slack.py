@@ -44,7 +44,7 @@ async def test_a_mention_ends_in_a_mended_shop(tmp_path: Path) -> None:
         assert len(scene.posted("card")) == len(scene.posted("answer")) == 1
         assert answer.root_ts == asked.ts
         await _thumbs(scene, answer)
-        scene.assert_kept_the_rules()
+        await scene.assert_kept_the_rules()
 
 
 async def _restart(scene: Scene, card: Message) -> None:
@@ -122,7 +122,7 @@ async def test_there_are_many_ways_to_ask(tmp_path: Path) -> None:
         slack.command(CHANNEL, BOB, "stop")
         await scene.message("card", "topped")
         assert scene.effects() == []
-        scene.assert_kept_the_rules()
+        await scene.assert_kept_the_rules()
 
 
 async def test_an_incident_is_told_and_ended_in_its_channel(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ async def test_an_incident_is_told_and_ended_in_its_channel(tmp_path: Path) -> N
         (card,), (only,) = scene.posted("card"), scene.posted("incident")
         assert (only.ts, card.root_ts) == (incident.ts, incident.root_ts)
         assert [effect["service"] for effect in scene.effects()] == ["checkout"]
-        scene.assert_kept_the_rules()
+        await scene.assert_kept_the_rules()
 
 
 async def _approve_the_fix(scene: Scene) -> None:
