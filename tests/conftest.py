@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis.asyncio as aioredis
+from hypothesis import settings
 
 from jobs.embedded import EmbeddedRedis
 from jobs.redis_client import connect, connect_sync
@@ -17,6 +18,11 @@ LONG = (
     "tests/bot/cli/test_stack.py",
 )
 """Tests that mostly wait for other processes: the others fit in beside them."""
+
+
+# How long an example takes says what else the machine does, not whether the code is right.
+settings.register_profile("muster", deadline=None)
+settings.load_profile("muster")
 
 
 def pytest_configure(config: pytest.Config) -> None:

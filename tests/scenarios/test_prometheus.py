@@ -142,15 +142,13 @@ def _write_services(info: ShopInfo, config_dir: Path, prometheus: str) -> None:
 
 
 async def _approve_first(http: httpx.AsyncClient, bot: Program) -> dict[str, Any]:
-    """Wait for the approval that the incident leads to, and approve exactly what it shows."""
+    """Wait for the approval of the fix (others tell customers), and approve what it shows."""
 
     async def waiting() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await http.get("/api/approvals")).json()["approvals"]
-        return found
+        found = [item["approval"] for item in (await http.get("/api/approvals")).json()["approvals"]]
+        return [one for one in found if [c["tool"] for c in one["calls"]] == ["service.rollback"]]
 
-    (item,) = await until(waiting, BASELINE_S + ALERT_S, "an approval waits", bot)
-    approval = item["approval"]
-    assert [call["tool"] for call in approval["calls"]] == ["service.rollback"]
+    (approval,) = await until(waiting, BASELINE_S + ALERT_S, "the rollback waits", bot)
     body = {key: approval[key] for key in ("revision", "digest")}
     decided = await http.post(
         f"/api/approvals/{approval['id']}", json=body | {"decision": "approve"}
