@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import socket
 import sys
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ import yaml
 
 from config.settings import Settings
 from tests.crash.tales import RUNBOOK, TALES, Tale
+from tests.ports import free_port
 
 HERE = Path(__file__).resolve().parent
 SERVICE = "shop"
@@ -93,13 +92,6 @@ def begin(world: World) -> None:
     world.effects_file.unlink(missing_ok=True)
     now = datetime.now(UTC).isoformat()
     (world.folder / "shop.log").write_text(f"{now} INFO open\n{now} ERROR no carts left\n")
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _models(world: World) -> dict[str, object]:

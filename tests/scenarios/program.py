@@ -7,10 +7,9 @@ import hashlib
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ import yaml
 
 from jobs.process import die_with
 from jobs.redis_binary import BINARY_NAMES
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOK_S = 0.1
@@ -250,14 +250,6 @@ def _status(process: psutil.Process) -> str:
         return str(process.status())
     except psutil.NoSuchProcess:
         return str(psutil.STATUS_ZOMBIE)
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def write_people(config_dir: Path, **groups: list[str]) -> None:

@@ -17,12 +17,12 @@ import yaml
 from demo.info import Layout, ShopInfo, ShopNotRunningError
 from demo.shop import muster_config, write_prometheus_config
 from tests.needs import need_program
+from tests.ports import free_port
 from tests.scenarios.program import (
     Home,
     Program,
     answers,
     api,
-    free_port,
     muster,
     running,
     seen,
@@ -145,7 +145,9 @@ async def _approve_first(http: httpx.AsyncClient, bot: Program) -> dict[str, Any
     """Wait for the approval of the fix (others tell customers), and approve what it shows."""
 
     async def waiting() -> list[dict[str, Any]]:
-        found = [item["approval"] for item in (await http.get("/api/approvals")).json()["approvals"]]
+        found = [
+            item["approval"] for item in (await http.get("/api/approvals")).json()["approvals"]
+        ]
         return [one for one in found if [c["tool"] for c in one["calls"]] == ["service.rollback"]]
 
     (approval,) = await until(waiting, BASELINE_S + ALERT_S, "the rollback waits", bot)
