@@ -72,7 +72,8 @@ def reactions_json(message: Message) -> list[Json]:
 
 
 def user_json(team: Team, user: User, *, has_email: bool) -> Json:
-    """Return a user; people of other workspaces are strangers here."""
+    """Return a user; people of other workspaces are strangers, unless they share a channel."""
+    is_here = any(one.is_shared and user.id in one.members for one in team.channels.values())
     profile: Json = {"real_name": user.name, "display_name": user.name.lower()}
     if has_email and user.email:
         profile["email"] = user.email
@@ -92,7 +93,7 @@ def user_json(team: Team, user: User, *, has_email: bool) -> Json:
         "is_admin": False,
         "is_restricted": user.is_guest or user.is_single_guest,
         "is_ultra_restricted": user.is_single_guest,
-        "is_stranger": user.team != team.id,
+        "is_stranger": user.team != team.id and not is_here,
     }
 
 

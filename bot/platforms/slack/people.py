@@ -144,6 +144,8 @@ class SlackPeople:
         `fresh`: do not use what Slack said earlier, because a decision depends on it.
         """
         at_most_s = FRESH_S if fresh else KEEP_S
+        # In shared channels a delivery may name the person's own workspace in place of ours.
+        team = (await self._clients.identity(team)).team or team
         found = await self._users.get((team, user), at_most_s, lambda: self._ask_user(team, user))
         standing = standing_of(found, team)
         listed = self._listed.get(f"{team}/{user}") or self._listed.get(user)

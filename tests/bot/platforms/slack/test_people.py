@@ -64,6 +64,19 @@ async def test_outsiders_get_nothing_by_default(stage: Stage) -> None:
     assert not external.may_ask
 
 
+async def test_who_clicks_in_a_shared_channel_names_their_own_workspace(stage: Stage) -> None:
+    """Whose member somebody is does not depend on what a delivery calls the workspace."""
+    stage.server.user("U4", "Eve", groups=["SONCALL"], team="T9")
+    stage.server.channel("C9", "shared", members=["U1", "U4"], is_shared=True)
+    people = people_of(stage, Time())
+
+    found = await people.member("T9", "U4", fresh=True)
+
+    assert found.standing is Standing.EXTERNAL
+    assert found.person == Person("slack:T1:U4", "Eve", frozenset({OUTSIDERS}))
+    assert not found.may_ask
+
+
 async def test_people_yaml_lets_outsiders_in(stage: Stage) -> None:
     """Whoever is named there has the groups that stand there, in that workspace."""
     stage.server.user("U3", "Gwen", is_guest=True)
