@@ -51,7 +51,8 @@ class Messages:
         runs = await reach.desk.runs_in(thread)
         if heard.kind is Kind.REPLY and not _concerns(heard, runs):
             return
-        member = await reach.who(heard)
+        # A message may answer what only some people may decide: who they are has to be sure.
+        member = await reach.who(heard, fresh=_is_asked(runs))
         if member is None:
             return
         heard = await self._as_it_is_now(heard)
@@ -237,6 +238,11 @@ def _concerns(heard: Heard, runs: Sequence[Run]) -> bool:
     """Whether a reply that does not name Muster may be for what runs in the thread."""
     is_going = any(not run.is_over for run in runs)
     return is_going and not words.is_to_somebody_else(heard.text, heard.bot_user)
+
+
+def _is_asked(runs: Sequence[Run]) -> bool:
+    """Whether something in the thread waits for an answer."""
+    return any(one.is_open for run in runs for one in run.questions.values())
 
 
 def _has_heard(runs: Sequence[Run], heard: Heard) -> bool:

@@ -107,11 +107,16 @@ class House:
         after = await self.runs.send(run.id, c.RequestApproval(step.id, attempt, approval))
         return after.approvals[approval.id]
 
-    async def ask(self, run: Run, *options: str) -> Question:
-        """Let the run's first step ask something."""
+    async def ask(self, run: Run, *options: str, for_groups: tuple[str, ...] = ()) -> Question:
+        """Let the run's first step ask something, of everybody or of some groups."""
         step = run.plan.steps[0]
         question = Question(
-            id=f"q-{run.id}", step_id=step.id, text="Which region?", options=options, kind="input"
+            id=f"q-{run.id}",
+            step_id=step.id,
+            text="Which region?",
+            options=options,
+            kind="input",
+            groups=for_groups,
         )
         await self.runs.send(run.id, c.StartStep(step.id, run.steps[step.id].attempt, "w"))
         attempt = (await self.runs.get(run.id)).steps[step.id].attempt

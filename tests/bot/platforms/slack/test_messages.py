@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from agents.domain import Origin
 from bot.platforms.slack import messages, words
 from bot.platforms.slack.inbox import MemoryInbox
+from bot.platforms.slack.people import FRESH_S
 from tests.bot.platforms.slack.house import SECRET, House, at_home, thread_of
 from tests.slack_server import SlackServer
 
@@ -103,6 +105,22 @@ async def test_people_may_talk_to_each_other(house: House) -> None:
     run = await house.only_run()
     assert run.signals == ()
     assert house.said("U1") == []
+
+
+async def test_who_left_the_group_may_not_answer_by_reply(house: House) -> None:
+    """A reply decides as much as a click, so groups are looked up again for it too."""
+    message = house.server.mention("C1", "U1", "why is checkout failing?")
+    await house.settled()
+    await house.ask(await house.only_run(), for_groups=("soncall",))
+    house.server.group("SONCALL", "soncall", [])
+    known = house.reach.people._groups._answers
+    known |= {key: replace(one, at=one.at - FRESH_S - 1) for key, one in known.items()}
+
+    house.server.say("C1", "U1", "Europe", thread=message.ts)
+    await house.settled()
+
+    (question,) = (await house.only_run()).questions.values()
+    assert question.is_open
 
 
 async def test_a_hint_is_heard(house: House) -> None:
