@@ -20,7 +20,7 @@ import structlog
 
 from bot.live.leader import is_dead, machine
 from bot.platforms.port import PlatformError
-from bot.platforms.slack.book import Book, Claimed, Held, Posted
+from bot.platforms.slack.book import CLAIM_S, Book, Claimed, Held, Posted
 from bot.platforms.slack.clients import SlackClients
 from bot.platforms.slack.errors import NO_THREAD, SlackRefusedError, SlackUnsureError
 from jobs.store import StoreUnavailableError
@@ -34,6 +34,7 @@ SETTLE_S: Final = 1.0
 SKEW_S: Final = 300.0
 """How far Slack's clock may be from ours."""
 LOOK_S: Final = 0.2
+RENEW_S: Final = CLAIM_S / 3
 PAGE: Final = 200
 MAX_PAGES: Final = 10
 
@@ -53,6 +54,7 @@ class Posting:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     holder: str = field(default_factory=_name)
+    renew_s: float = RENEW_S
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def once(self, key: str, send: Send, find: Find) -> Posted:
@@ -66,7 +68,19 @@ class Posting:
             claim = await self._claim(key)
             if isinstance(claim, Posted):
                 return claim
-            return await self._post(key, claim.since, send, find)
+            # A post may wait for its turn, or be looked for, longer than a claim lasts.
+            holding = asyncio.create_task(self._hold(key), name="slack-post-hold")
+            try:
+                return await self._post(key, claim.since, send, find)
+            finally:
+                holding.cancel()
+
+    async def _hold(self, key: str) -> None:
+        """Prolong our claim, so that nobody posts what is being posted."""
+        while True:
+            await asyncio.sleep(self.renew_s)
+            with contextlib.suppress(StoreUnavailableError):
+                await self.book.claim(key, self.holder)
 
     async def _claim(self, key: str) -> Posted | Claimed:
         while True:
@@ -88,8 +102,8 @@ class Posting:
                         log.info("slack_post_found", key=key)
                         await self.book.keep(key, posted)
                         return posted
+                was_unsent, is_unsent = is_unsent, False
                 try:
-                    is_unsent = False
                     posted = await send()
                 except SlackUnsureError as error:
                     log.warning("slack_post_unsure", key=key, reason=str(error))
@@ -97,7 +111,7 @@ class Posting:
                         raise
                     continue
                 except PlatformError:
-                    is_unsent = True
+                    is_unsent = was_unsent  # an earlier try may still appear
                     raise
                 await self.book.keep(key, posted)
                 return posted
