@@ -11,7 +11,7 @@ import structlog
 
 from bot.platforms.port import PlatformBusyError, PlatformError
 from bot.platforms.slack import words
-from bot.platforms.slack.errors import SlackRefusedError
+from bot.platforms.slack.errors import SlackAwayError, SlackRefusedError, SlackUnsureError
 from bot.platforms.slack.heard import Heard, Kind
 from bot.platforms.slack.inbox import LEASE_S, Inbox, Item, again
 from jobs.observe import report_error
@@ -26,11 +26,15 @@ STORE_PAUSE_S: Final = 1.0
 MAX_TRIES: Final = 6
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 30.0
+KEEP_TRYING_S: Final = 3_600.0
+"""How long what people wrote is tried while Slack cannot be reached: it sends nothing again."""
 CLOSE_S: Final = 5.0
 IN_ORDER: Final = frozenset(
     {Kind.MENTION, Kind.DIRECT, Kind.REPLY, Kind.EDIT, Kind.POINT, Kind.STOP}
 )
 """What is done one after the other in a thread. A click does not wait: its dialog would."""
+FLEETING: Final = frozenset({Kind.CLICK, Kind.COMPOSE, Kind.HOME})
+"""What people do again when nothing happens, and would not want done much later."""
 
 Act = Callable[[Heard], Awaitable[None]]
 Sorry = Callable[[Heard, str], Awaitable[None]]
@@ -136,7 +140,9 @@ class Worker:
         except StoreUnavailableError:
             raise
         except PlatformError as error:
-            if await self._put_back(item, error):
+            is_away = isinstance(error, SlackAwayError | SlackUnsureError)
+            waits = is_away and item.heard.kind not in FLEETING
+            if await self._put_back(item, error, KEEP_TRYING_S if waits else 0.0):
                 return
             await self._sorry(item.heard, str(error))
         except Exception as error:  # a bug with one item must not hold up the others
@@ -147,12 +153,13 @@ class Worker:
             await self._sorry(item.heard, words.BROKEN)
         await self._inbox.done(item.key)
 
-    async def _put_back(self, item: Item, error: Exception) -> bool:
-        """Put it back to be tried again; False when that was done often enough."""
-        if item.tries + 1 >= MAX_TRIES:
+    async def _put_back(self, item: Item, error: Exception, at_least_s: float = 0.0) -> bool:
+        """Put it back to be tried again; False when that was done often and long enough."""
+        is_old = self._clock() - item.put_at >= at_least_s
+        if item.tries + 1 >= MAX_TRIES and is_old:
             log.error("slack_item_given_up", key=item.key, reason=str(error)[:300])
             return False
-        wait_s = min(FIRST_RETRY_S * 2**item.tries, MAX_RETRY_S)
+        wait_s = min(FIRST_RETRY_S * 2 ** min(item.tries, MAX_TRIES), MAX_RETRY_S)
         await self._inbox.later(again(item), self._clock() + wait_s)
         return True
 

@@ -13,7 +13,7 @@ import redis.asyncio as aioredis
 
 from bot.platforms.port import PlatformBusyError, PlatformError
 from bot.platforms.slack import words
-from bot.platforms.slack.errors import SlackRefusedError
+from bot.platforms.slack.errors import SlackAwayError, SlackRefusedError
 from bot.platforms.slack.heard import Heard, Kind
 from bot.platforms.slack.inbox import ITEMS, Inbox, Item, MemoryInbox, RedisInbox
 from bot.platforms.slack.worker import MAX_TRIES, Worker
@@ -163,6 +163,40 @@ async def test_a_bug_is_told_in_the_end() -> None:
 
     assert acts.sorry == [words.BROKEN]
     assert await inbox.count() == 0
+
+
+async def failed(acts: Acts, inbox: Inbox, times: int) -> None:
+    """Let it be tried so often, a minute after the other."""
+    async with working(acts, inbox):
+        for _ in range(times):
+            left = len(acts.errors)
+            await wait_for(lambda left=left: len(acts.errors) < left)  # type: ignore[misc]
+            await asyncio.sleep(0.005)
+            acts.skip_s += 60
+        await wait_for(lambda: bool(acts.done or acts.sorry))
+
+
+async def test_what_was_written_outlasts_an_outage_of_slack() -> None:
+    """It was acknowledged, so nobody sends it again."""
+    times = 2 * MAX_TRIES
+    inbox, acts = MemoryInbox(), Acts(*(SlackAwayError("refused") for _ in range(times)))
+    await inbox.put(thing("k", Kind.MENTION))
+
+    await failed(acts, inbox, times)
+
+    assert acts.done == ["k"]
+    assert acts.sorry == []
+
+
+async def test_a_click_is_not_made_up_for_much_later() -> None:
+    """Whoever clicked is told, and clicks again if they still want to."""
+    inbox, acts = MemoryInbox(), Acts(*(SlackAwayError("refused") for _ in range(MAX_TRIES)))
+    await inbox.put(thing("k", Kind.CLICK))
+
+    await failed(acts, inbox, MAX_TRIES)
+
+    assert acts.done == []
+    assert len(acts.sorry) == 1
 
 
 async def test_a_refusal_is_told_at_once() -> None:
