@@ -64,10 +64,17 @@ class Outward:
         is_native = not await self.book.is_plain(team)
         return Style(is_native, self.public_url, url)
 
-    async def forget(self, team: str) -> None:
-        """Drop what is kept of a workspace: the app was removed from it."""
+    async def forget(self, team: str, at: float) -> None:
+        """Drop what is kept of a workspace: the app was removed from it then.
+
+        Slack may tell of it late, when the app has been installed anew.
+        """
         self.clients.forget(team)
         if self.installs is not None:
+            bot = await self.installs.async_find_bot(enterprise_id=None, team_id=team)
+            if bot is not None and bot.installed_at > at > 0:
+                log.info("slack_removal_is_old", team=team)
+                return
             await self.installs.async_delete_all(enterprise_id=None, team_id=team)
 
     async def aclose(self) -> None:

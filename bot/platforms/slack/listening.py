@@ -59,4 +59,4 @@ class Listening:
 
     async def _gone(self, heard: Heard) -> None:
         log.warning("slack_app_removed", team=heard.team)
-        await self._reach.forget(heard.team)
+        await self._reach.forget(heard.team, heard.at)

@@ -26,7 +26,7 @@ SILENT: Final = frozenset({"started", "approved", "denied", "edited"})
 """What the thread shows in a moment anyway."""
 
 Health = Callable[[], Awaitable[str]]
-Forget = Callable[[str], Awaitable[None]]
+Forget = Callable[[str, float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Reach:
     """Whom and what listeners reach. `clock` gives Unix seconds.
 
     `is_many`: the app serves several workspaces, so places are named with theirs. `health` says
-    in a sentence how Muster is; `forget` drops what is kept of a workspace.
+    in a sentence how Muster is; `forget` drops what is kept of a workspace
+    since before a time.
     """
 
     desk: Desk

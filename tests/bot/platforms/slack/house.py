@@ -218,7 +218,7 @@ def _house(
     async def health() -> str:
         return "redis: ok, workers: 2 alive"
 
-    async def forget(team: str) -> None:
+    async def forget(team: str, at: float) -> None:
         gone.append(team)
 
     given = {

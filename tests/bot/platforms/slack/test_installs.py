@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import redis.asyncio as aioredis
 
+from bot.platforms.slack.assembly import Outward
 from bot.platforms.slack.clients import SlackClients
 from bot.platforms.slack.errors import SlackRefusedError
 from bot.platforms.slack.installs import MemoryInstallationStore, RedisInstallationStore, Seal
+from bot.platforms.slack.people import SlackPeople
+from tests.bot.platforms.slack.stage import Stage
 from tests.contracts.slack_installs import InstallationStoreContract, installation
 from tests.slack_server import SlackServer
 
@@ -30,6 +33,24 @@ class TestRedisInstalls(InstallationStoreContract):
     def installs(self, redis_client: aioredis.Redis) -> RedisInstallationStore:
         """Return an empty store."""
         return RedisInstallationStore(redis_client, Seal(SECRET))
+
+
+@pytest.mark.parametrize(("late_s", "is_kept"), [(60.0, True), (-60.0, False)])
+async def test_a_removal_told_late_spares_a_new_install(
+    stage: Stage, late_s: float, is_kept: bool
+) -> None:
+    """Slack tells again of what it could not tell; by then the app may be there anew."""
+    installs = MemoryInstallationStore(Seal(SECRET))
+    new = installation()
+    await installs.async_save(new)
+    people = SlackPeople(stage.clients)
+    spoken = Outward(
+        stage.clients, people, stage.book, stage.platform, stage.troubles, installs=installs
+    )
+
+    await spoken.forget("T1", new.installed_at - late_s)
+
+    assert (await installs.teams() == ["T1"]) is is_kept
 
 
 async def test_tokens_are_encrypted_at_rest(redis_client: aioredis.Redis) -> None:
