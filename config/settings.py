@@ -140,6 +140,11 @@ class Settings(BaseModel):
         None, pattern=r"^\d+\.\d+$", description="Of the app, to install it in many workspaces."
     )
     slack_client_secret: SecretStr | None = Field(None, description="Belongs to it; secret.")
+    slack_teams: str = Field(
+        "",
+        pattern=r"^(T[A-Z0-9]+(,T[A-Z0-9]+)*)?$",
+        description="Ids of the workspaces that may install it (T0123,T0456).",
+    )
     slack_emoji: str = Field(
         "rotating_light",
         pattern=r"^[a-z0-9_+'-]{1,100}$",
@@ -166,6 +171,11 @@ class Settings(BaseModel):
         if urlsplit(value).scheme not in ("http", "https"):
             raise ValueError("must be an address such as https://slack.com/api/")
         return value.rstrip("/") + "/"
+
+    @property
+    def slack_team_ids(self) -> frozenset[str]:
+        """The workspaces that may install the app; empty when it serves one by its token."""
+        return frozenset(filter(None, self.slack_teams.split(",")))
 
     @property
     def has_slack(self) -> bool:

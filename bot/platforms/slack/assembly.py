@@ -201,4 +201,5 @@ def _flow(settings: Settings, client: aioredis.Redis, spoken: Outward) -> Any:
         installs=spoken.installs,
         states=RedisStateStore(client),
         installed=spoken.clients.forget,
+        teams=settings.slack_team_ids,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.platforms.slack.home import home
+from bot.platforms.slack.orders import is_shared
 from bot.platforms.slack.people import Member
 from bot.platforms.slack.reach import Reach
 from bot.views import ApprovalView, HomeView, QuestionView
@@ -39,7 +40,7 @@ async def home_view(reach: Reach, person: Person) -> HomeView:
         at=reach.clock(),
         approvals=tuple(approvals),
         questions=tuple(sorted(questions, key=lambda view: view.asked_at)),
-        runs=tuple(desk.present.run_view(run) for run in runs),
+        runs=tuple(desk.present.run_view(run) for run in runs if is_shared(run, person)),
         incidents=tuple(view for view in incidents if view.resolved_at is None),
         waiting_for_others=for_others,
     )

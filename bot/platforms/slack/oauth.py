@@ -10,6 +10,7 @@ from html import escape
 from typing import Any, Final
 
 import redis.asyncio as aioredis
+from slack_bolt.error import BoltError
 from slack_bolt.oauth.async_callback_options import (
     AsyncCallbackOptions,
     AsyncFailureArgs,
@@ -17,7 +18,9 @@ from slack_bolt.oauth.async_callback_options import (
 )
 from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
 from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
+from slack_sdk.oauth.installation_store import Installation
 from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
 from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from slack_sdk.web.async_client import AsyncWebClient
@@ -93,8 +96,13 @@ def oauth_flow(
     installs: AsyncInstallationStore,
     states: AsyncOAuthStateStore,
     installed: Callable[[str], None],
+    teams: frozenset[str],
 ) -> AsyncOAuthFlow:
-    """Return the flow; `installed` is told the workspace whose token is new."""
+    """Return the flow for these workspaces; `installed` is told whose token is new.
+
+    The link is open to everybody, and a group of approvers is known by its handle: a stranger's
+    workspace could have one of the same name.
+    """
     logger = logging.getLogger("slack_bolt")
 
     async def success(args: AsyncSuccessArgs) -> BoltResponse:
@@ -104,7 +112,8 @@ def oauth_flow(
         return _page(200, "Installed", text)
 
     async def failure(args: AsyncFailureArgs) -> BoltResponse:
-        text = f"Nothing was installed ({args.reason}). Begin again at {INSTALL_PATH}."
+        why = str(args.error) if isinstance(args.error, NotInvitedError) else args.reason
+        text = f"Nothing was installed ({why}). Begin again at {INSTALL_PATH}."
         return _page(args.suggested_status_code, "Not installed", text)
 
     settings = AsyncOAuthSettings(
@@ -123,7 +132,30 @@ def oauth_flow(
         logger=logger,
     )
     client = AsyncWebClient(base_url=credentials.api_url, retry_handlers=[])
-    return AsyncOAuthFlow(client=client, logger=logger, settings=settings)
+    return _InvitedFlow(teams, client=client, logger=logger, settings=settings)
+
+
+class NotInvitedError(BoltError):
+    """The workspace is none of those that may install the app."""
+
+
+class _InvitedFlow(AsyncOAuthFlow):
+    """Keeps a token only of a workspace that was named in the settings."""
+
+    def __init__(self, teams: frozenset[str], **options: Any) -> None:
+        super().__init__(**options)
+        self._teams = teams
+
+    async def store_installation(
+        self, request: AsyncBoltRequest, installation: Installation
+    ) -> None:
+        """Keep the token, or raise NotInvitedError and let it go."""
+        if installation.team_id not in self._teams:
+            raise NotInvitedError(
+                f"the workspace {installation.team_id or 'of an organisation'} is not one of "
+                "those that MUSTER_SLACK_TEAMS names"
+            )
+        await super().store_installation(request, installation)
 
 
 def authorize_url(api_url: str) -> str:

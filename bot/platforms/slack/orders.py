@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agents.domain import ThreadRef
+from agents.domain import Origin, ThreadRef
 from bot.platforms.slack import words
 from bot.platforms.slack.heard import Heard
 from bot.platforms.slack.reach import Reach
@@ -13,6 +13,7 @@ from jobs.state import Person, Run
 
 MAX_RUNS: Final = 10
 MAX_OPEN: Final = 50
+MAX_LOOKED_AT: Final = 200
 
 
 class Orders:
@@ -33,7 +34,7 @@ class Orders:
         elif order.verb is Verb.STOP:
             await self._stop(heard, order, member.person)
         else:
-            await reach.answering.tell(heard, await self._told(heard, order.verb))
+            await reach.answering.tell(heard, await self._told(heard, order.verb, member.person))
 
     async def _goal(self, heard: Heard, text: str, person: Person) -> None:
         reach = self._reach
@@ -43,7 +44,9 @@ class Orders:
 
     async def _stop(self, heard: Heard, order: Order, person: Person) -> None:
         reach = self._reach
-        run_ids = [order.text] if order.text else [run.id for run in await self._going(heard)]
+        run_ids = [run.id for run in await self._going(heard)]
+        if order.text:
+            run_ids = [run.id for run in await self._seen(heard, person) if run.id == order.text]
         if not run_ids:
             await reach.tell(heard, words.NO_RUN_HERE)
         elif len(run_ids) == 1:
@@ -54,14 +57,15 @@ class Orders:
             text = words.which_run(views, await reach.style(heard.team))
             await reach.answering.tell(heard, text)
 
-    async def _told(self, heard: Heard, verb: Verb) -> str:
+    async def _told(self, heard: Heard, verb: Verb, person: Person) -> str:
         reach = self._reach
         desk = reach.desk
         match verb:
             case Verb.STATUS:
                 return await self._status(heard)
             case Verb.RUNS:
-                views = [desk.present.run_view(run) for run in await desk.runs(MAX_RUNS)]
+                seen = (await self._seen(heard, person))[:MAX_RUNS]
+                views = [desk.present.run_view(run) for run in seen]
                 return words.runs_text(views, await reach.style(heard.team))
             case Verb.INCIDENTS:
                 found = await desk.incidents(MAX_OPEN)
@@ -83,11 +87,25 @@ class Orders:
             console=(await reach.style(heard.team)).public_url,
         )
 
+    async def _seen(self, heard: Heard, person: Person) -> list[Run]:
+        """Return the runs that a person may hear of here, newest first."""
+        channel = self._reach.place(heard).text
+        runs = await self._reach.desk.runs(MAX_LOOKED_AT)
+        return [run for run in runs if _is_in(run.goal.thread, channel) or is_shared(run, person)]
+
     async def _going(self, heard: Heard) -> list[Run]:
         """Return the runs that go on in the channel in which the command was given."""
         channel = self._reach.place(heard).text
         runs = await self._reach.desk.runs(MAX_OPEN, active=True)
         return [run for run in runs if _is_in(run.goal.thread, channel) and not run.stopped_by]
+
+
+def is_shared(run: Run, person: Person) -> bool:
+    """Say whether a person may hear of a run anywhere: their own, and what alerts began.
+
+    What others asked for in a private channel or a direct message stays there.
+    """
+    return run.goal.origin is Origin.ALERT or run.goal.requester_id == person.id
 
 
 def _is_in(thread: ThreadRef, channel: str) -> bool:

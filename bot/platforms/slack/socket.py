@@ -122,7 +122,8 @@ class Socket:
                 level = log.error if code in REFUSED else log.warning
                 level("slack_socket_refused", code=code, hint="check MUSTER_SLACK_APP_TOKEN")
             except (SilentError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                log.warning("slack_socket_lost", reason=str(error) or type(error).__name__)
+                # An error of the connection may quote its address, and that holds a ticket.
+                log.warning("slack_socket_lost", reason=type(error).__name__)
             except Exception as error:  # a bug in the client must not take the console with it
                 log.exception("slack_socket_crashed")
                 report_error(error)

@@ -41,6 +41,9 @@ def setting_problems(settings: Settings) -> list[Problem]:
         found.append(f"Installs from the browser need {signing} too")
     if has_oauth and settings.public_url is None:
         found.append(f"Installs from the browser come back to {variable('public_url')}: set it")
+    if has_oauth and not settings.slack_team_ids:
+        teams = variable("slack_teams")
+        found.append(f"Anybody could install the app in theirs: name your workspaces in {teams}")
     if has_oauth and settings.secret_key is None:
         key = variable("secret_key")
         found.append(f"Tokens of installs are encrypted with {key}: set it, and keep it")

@@ -33,8 +33,8 @@ NOT_KNOWN: Final = (
 )
 BROKEN: Final = "That went wrong on Muster's side, and was reported. Try again, or use the console."
 NOT_NOW: Final = (
-    "Muster cannot reach its store, so nothing was done. Try again in a minute; if it stays so, "
-    "tell whoever runs it."
+    "Muster cannot reach its store right now. Look in a minute whether it was done before you try "
+    "again; if it stays so, tell whoever runs it."
 )
 TOO_LATE: Final = "That took too long for Slack to open a dialog. Click again."
 AT_IT: Final = "A run in this thread is looking into it already."

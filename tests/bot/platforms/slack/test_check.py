@@ -109,6 +109,7 @@ async def test_offline_is_only_a_warning() -> None:
             {"slack_client_id": "1.2", "slack_client_secret": "s", "slack_signing_secret": "s"},
             "MUSTER_PUBLIC_URL",
         ),
+        ({"slack_client_id": "1.2", "slack_client_secret": "s"}, "MUSTER_SLACK_TEAMS"),
     ],
 )
 def test_settings_that_do_not_fit_together(fields: dict[str, Any], told: str) -> None:

@@ -238,7 +238,13 @@ async def test_a_workspace_installs_the_app(slack: SlackServer) -> None:
     credentials = Credentials(
         slack.app.client_id, slack.app.client_secret, "https://muster.example.com", slack.api_url
     )
-    flow = oauth_flow(credentials, installs=installs, states=states, installed=fresh.append)
+    flow = oauth_flow(
+        credentials,
+        installs=installs,
+        states=states,
+        installed=fresh.append,
+        teams=frozenset({"T2"}),
+    )
     slack.team("T2", "Umbrella")
     slack.approve_installs("T2")
     async with at_home(slack, chores=lambda inward: ()) as house:
@@ -261,6 +267,38 @@ async def test_a_workspace_installs_the_app(slack: SlackServer) -> None:
     assert bot is not None
     assert set(bot.bot_scopes) == set(SCOPES)
     assert bot.bot_token not in str(installs.kept)
+
+
+async def test_a_strangers_workspace_installs_nothing(slack: SlackServer) -> None:
+    """The link is open, but only the token of a workspace that was named is kept."""
+    installs, states = MemoryInstallationStore(Seal("s" * 32)), MemoryStateStore()
+    credentials = Credentials(
+        slack.app.client_id, slack.app.client_secret, "https://muster.example.com", slack.api_url
+    )
+    fresh: list[str] = []
+    flow = oauth_flow(
+        credentials,
+        installs=installs,
+        states=states,
+        installed=fresh.append,
+        teams=frozenset({"T2"}),
+    )
+    slack.team("T3", "Strangers")
+    slack.approve_installs("T3")
+    async with at_home(slack, chores=lambda inward: ()) as house:
+        app = FastAPI()
+        app.include_router(router(house.inward.app, flow))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="https://muster") as browser:
+            begun = await browser.get("/slack/install")
+            async with httpx.AsyncClient() as outside:
+                approved = await outside.get(begun.headers["location"])
+            back = approved.headers["location"].removeprefix("https://muster.example.com")
+            done = await browser.get(back)
+
+    assert "T3 is not one of those that MUSTER_SLACK_TEAMS names" in done.text
+    assert not installs.kept
+    assert fresh == []
 
 
 def quick_socket(house: House) -> Socket:
