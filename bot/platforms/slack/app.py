@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltError
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
@@ -50,5 +51,5 @@ def build_app(reception: Reception, signing_secret: str = "") -> AsyncApp:
 
 
 async def _nobody() -> AuthorizeResult:
-    """Nothing comes as far as this: tokens are looked up when something is done."""
-    raise NotImplementedError
+    """Refuse: tokens are looked up when something is done, never for a delivery."""
+    raise BoltError("deliveries are kept before Bolt looks for a token")

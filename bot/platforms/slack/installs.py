@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from typing import Any, Final, TypeVar
 
 import redis.asyncio as aioredis
@@ -52,7 +53,7 @@ class Seal:
             return None
 
 
-class InstallationStore(AsyncInstallationStore):
+class InstallationStore(AsyncInstallationStore, ABC):
     """What both kinds of store do alike: which field holds what, and how it is sealed.
 
     Subclasses keep hashes of bytes. tests/contracts/slack_installs.py.
@@ -143,20 +144,25 @@ class InstallationStore(AsyncInstallationStore):
         # The models' own to_dict turns times into text that they cannot read back.
         return self._seal.close(json.dumps(vars(kept)))
 
+    @abstractmethod
     async def _put(self, workspace: str, fields: dict[str, bytes]) -> None:
-        raise NotImplementedError
+        """Keep these fields of a workspace."""
 
+    @abstractmethod
     async def _get(self, workspace: str, name: str) -> bytes | None:
-        raise NotImplementedError
+        """Return one field, or None."""
 
+    @abstractmethod
     async def _drop(self, workspace: str, name: str) -> None:
-        raise NotImplementedError
+        """Forget one field."""
 
+    @abstractmethod
     async def _clear(self, workspace: str) -> None:
-        raise NotImplementedError
+        """Forget all fields of a workspace."""
 
+    @abstractmethod
     async def _places(self) -> list[str]:
-        raise NotImplementedError
+        """Return the workspaces of which anything is kept."""
 
 
 class MemoryInstallationStore(InstallationStore):

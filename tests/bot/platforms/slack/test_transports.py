@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -231,22 +232,30 @@ async def test_two_processes_split_the_deliveries(slack: SlackServer) -> None:
         assert used == {one.id for one in slack.open_sockets}
 
 
-async def test_a_workspace_installs_the_app(slack: SlackServer) -> None:
-    """From the link to the token, which nobody can read without the secret."""
+@dataclass(slots=True)
+class Installing:
+    """What became of an install: the stored tokens, whose were told, and the last two pages."""
+
+    installs: MemoryInstallationStore
+    fresh: list[str]
+    done: httpx.Response
+    again: httpx.Response
+
+
+async def install(slack: SlackServer, team: str, name: str) -> Installing:
+    """Install the app from the browser in a new workspace, where only T2 may."""
     installs, states = MemoryInstallationStore(Seal("s" * 32)), MemoryStateStore()
     fresh: list[str] = []
-    credentials = Credentials(
-        slack.app.client_id, slack.app.client_secret, "https://muster.example.com", slack.api_url
-    )
+    home = "https://muster.example.com"
     flow = oauth_flow(
-        credentials,
+        Credentials(slack.app.client_id, slack.app.client_secret, home, slack.api_url),
         installs=installs,
         states=states,
         installed=fresh.append,
         teams=frozenset({"T2"}),
     )
-    slack.team("T2", "Umbrella")
-    slack.approve_installs("T2")
+    slack.team(team, name)
+    slack.approve_installs(team)
     async with at_home(slack, chores=lambda inward: ()) as house:
         app = FastAPI()
         app.include_router(router(house.inward.app, flow))
@@ -255,50 +264,31 @@ async def test_a_workspace_installs_the_app(slack: SlackServer) -> None:
             begun = await browser.get("/slack/install")
             async with httpx.AsyncClient() as outside:
                 approved = await outside.get(begun.headers["location"])
-            back = approved.headers["location"].removeprefix("https://muster.example.com")
-            done = await browser.get(back)
-            again = await browser.get(back)
+            assert (begun.status_code, approved.status_code) == (302, 302)
+            back = approved.headers["location"].removeprefix(home)
+            return Installing(installs, fresh, await browser.get(back), await browser.get(back))
 
-    assert (begun.status_code, approved.status_code) == (302, 302)
-    assert "Umbrella" in done.text
-    assert "Nothing was installed" in again.text
-    assert fresh == ["T2"]
-    bot = await installs.async_find_bot(enterprise_id=None, team_id="T2")
+
+async def test_a_workspace_installs_the_app(slack: SlackServer) -> None:
+    """From the link to the token, which nobody can read without the secret."""
+    seen = await install(slack, "T2", "Umbrella")
+
+    assert "Umbrella" in seen.done.text
+    assert "Nothing was installed" in seen.again.text
+    assert seen.fresh == ["T2"]
+    bot = await seen.installs.async_find_bot(enterprise_id=None, team_id="T2")
     assert bot is not None
     assert set(bot.bot_scopes) == set(SCOPES)
-    assert bot.bot_token not in str(installs.kept)
+    assert bot.bot_token not in str(seen.installs.kept)
 
 
 async def test_a_strangers_workspace_installs_nothing(slack: SlackServer) -> None:
     """The link is open, but only the token of a workspace that was named is kept."""
-    installs, states = MemoryInstallationStore(Seal("s" * 32)), MemoryStateStore()
-    credentials = Credentials(
-        slack.app.client_id, slack.app.client_secret, "https://muster.example.com", slack.api_url
-    )
-    fresh: list[str] = []
-    flow = oauth_flow(
-        credentials,
-        installs=installs,
-        states=states,
-        installed=fresh.append,
-        teams=frozenset({"T2"}),
-    )
-    slack.team("T3", "Strangers")
-    slack.approve_installs("T3")
-    async with at_home(slack, chores=lambda inward: ()) as house:
-        app = FastAPI()
-        app.include_router(router(house.inward.app, flow))
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="https://muster") as browser:
-            begun = await browser.get("/slack/install")
-            async with httpx.AsyncClient() as outside:
-                approved = await outside.get(begun.headers["location"])
-            back = approved.headers["location"].removeprefix("https://muster.example.com")
-            done = await browser.get(back)
+    seen = await install(slack, "T3", "Strangers")
 
-    assert "T3 is not one of those that MUSTER_SLACK_TEAMS names" in done.text
-    assert not installs.kept
-    assert fresh == []
+    assert "T3 is not one of those that MUSTER_SLACK_TEAMS names" in seen.done.text
+    assert not seen.installs.kept
+    assert seen.fresh == []
 
 
 def quick_socket(house: House) -> Socket:
